@@ -1,0 +1,68 @@
+"""Every knob of the platform, typed, with its default and its environment variable `SCRIPTORIUM_<NAME>`.
+
+Belongs here: what a person may set, and where things lie. Nothing else reads environment variables.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, HttpUrl, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Read from the environment, then from `.env` beside workspace.yaml; a wrong value is an error that names it."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SCRIPTORIUM_", env_file=PROJECT_ROOT / ".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    home: Path = Field(PROJECT_ROOT / "data", description="Where everything lies: inbox, library, store, Dagster's own files.")
+
+    settle_seconds: float = Field(10, ge=0, description="A file is taken in once it has not changed for so many seconds.")
+    min_free_gb: float = Field(1.0, ge=0, description="Nothing is taken in while the disk has less free space than this, in GB.")
+    hash_budget_mb: int = Field(2048, ge=1, description="How many MB of new files one sensor tick reads; larger ones take several ticks.")
+    min_recording_s: float = Field(1.0, ge=0, description="A recording shorter than this, in seconds, is refused.")
+
+    speech_model: str = Field("auto", description="`auto`, a faster-whisper model name, or a folder with a CTranslate2 model.")
+    speech_device: Literal["auto", "cuda", "cpu"] = Field("auto", description="Where speech recognition runs.")
+    speech_language: str | None = Field(None, description="ISO 639-1 code of the recordings' language; found by listening if empty.")
+    speech_batch_size: int = Field(8, ge=1, le=64, description="How many windows of speech are decoded at once.")
+    speech_threads: int = Field(0, ge=0, description="CPU threads for speech recognition; 0 means all cores.")
+
+    summary_model: str = Field("auto", description="`auto` or `extractive` for the built-in summarizer, or a transformers model name or folder.")
+
+    page_format: Literal["A4", "Letter"] = Field("A4", description="Page size of the notes.")
+
+    offline: bool = Field(False, description="Never ask a model hub.")
+    webhook_url: HttpUrl | None = Field(None, description="Failures are posted here as JSON, if set.")
+    webhook_token: SecretStr | None = Field(None, description="Sent to the webhook as a bearer token, if set.")
+
+    @cached_property
+    def homes(self) -> Homes:
+        return Homes(self.home)
+
+
+class Homes:
+    """The folders and files under one absolute home."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = Path(home).expanduser().resolve()
+        self.inbox = self.home / "inbox"
+        self.recordings_inbox = self.inbox / "recordings"
+        self.library = self.home / "library"
+        self.store = self.home / "store"
+        self.dagster = self.home / "dagster"
+        self.cache = self.home / "cache"
+        self.intake = self.home / "intake.sqlite"
+        self.failures_log = self.library / "failures.log"
+
+    def make(self) -> None:
+        """Create the folders that people and sensors expect to exist."""
+        for folder in (self.recordings_inbox, self.library, self.store, self.dagster, self.cache):
+            folder.mkdir(parents=True, exist_ok=True)
