@@ -1,0 +1,46 @@
+# Everything runs in .venv beside this file. EXTRAS chooses what is installed: `make setup EXTRAS=offline,train`.
+PYTHON ?= python3
+EXTRAS ?= offline
+TEST_EXTRAS = offline,dev
+BIN = .venv/bin
+# Chromium, Docker and the like are looked for when tests run; what can't run is deselected with a line that says so.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test dev lint bench bench-long docs clean
+
+help:  ## show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+
+# One stamp per set of extras, renewed when the pins change; comma is no problem in a file name.
+.venv/.installed-%: pyproject.toml requirements.lock
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing scriptorium[$*] into .venv"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[$*]'
+	@touch '$@'
+
+setup: .venv/.installed-$(EXTRAS)  ## install into .venv (EXTRAS=offline by default) and write dagster.yaml if there is none
+	@$(BIN)/scriptorium setup
+
+demo: setup  ## take the sample lecture through the sensor's path to a PDF and print where it is
+	@$(BIN)/scriptorium demo
+
+test: .venv/.installed-$(TEST_EXTRAS)  ## run every test that can run on this machine
+	@$(BIN)/python -m pytest $(ARGS)
+
+dev: setup  ## start Dagster's UI on http://127.0.0.1:3000, its daemon and the sensors
+	@$(BIN)/scriptorium dev
+
+lint: .venv/.installed-$(TEST_EXTRAS)  ## ruff, mypy, import rules
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+bench: .venv/.installed-$(TEST_EXTRAS)  ## benchmarks of at most 15 minutes; ends with a table of measured against aim
+	@$(BIN)/python benchmarks/run.py
+
+bench-long: .venv/.installed-$(TEST_EXTRAS)  ## all benchmarks, however long
+	@$(BIN)/python benchmarks/run.py --long
+
+docs: .venv/.installed-$(TEST_EXTRAS)  ## build the documentation into site/
+	@$(BIN)/mkdocs build --strict --quiet && echo "site/index.html"
+
+clean:  ## remove what tools made; keeps .venv and your data/
+	@rm -rf build site dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

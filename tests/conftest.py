@@ -1,0 +1,94 @@
+"""What every test shares: a home of its own, no model hub, and which tests this machine can run.
+
+A test that can't run here is deselected, and one line says why. `--no-skips` (CI) makes that an error, except for `gpu`.
+"""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parent.parent
+
+# Set before any test module is imported: no test asks a hub, reports usage, or touches a real home.
+os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", DAGSTER_DISABLE_TELEMETRY="yes", NO_COLOR="1")
+for name in [name for name in os.environ if name.startswith("SCRIPTORIUM_") or name == "DAGSTER_HOME"]:
+    del os.environ[name]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-skips", action="store_true", help="a skipped or deselected test (but gpu) is an error")
+
+
+def _docker_answers() -> bool:
+    if shutil.which("docker") is None:
+        return False
+    return subprocess.run(["docker", "info"], capture_output=True, timeout=20).returncode == 0
+
+
+def _cuda_answers() -> bool:
+    if importlib.util.find_spec("torch") is None:
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+_NEEDS = {
+    "e2e": (lambda: shutil.which("chromium") is not None, "no Chromium: install Debian's `chromium`"),
+    "docker": (_docker_answers, "no Docker engine answers"),
+    "gpu": (_cuda_answers, "no CUDA device"),
+    "root": (lambda: os.geteuid() == 0, "not root"),
+    "train": (lambda: importlib.util.find_spec("transformers") is not None, "run `make setup EXTRAS=train`"),
+}
+_left_out: dict[str, int] = {}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    used = {mark for mark in _NEEDS if any(item.get_closest_marker(mark) for item in items)}
+    missing = {mark for mark in used if not _NEEDS[mark][0]()}
+    kept, dropped = [], []
+    for item in items:
+        why = next((mark for mark in missing if item.get_closest_marker(mark)), None)
+        (dropped if why else kept).append(item)
+        if why:
+            _left_out[why] = _left_out.get(why, 0) + 1
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = kept
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for mark, count in sorted(_left_out.items()):
+        terminalreporter.write_line(f"left out {count} tests marked {mark}: {_NEEDS[mark][1]}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if not session.config.getoption("--no-skips"):
+        return
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = len(reporter.stats.get("skipped", [])) if reporter else 0
+    deselected = sum(count for mark, count in _left_out.items() if mark != "gpu")
+    if skipped or deselected:
+        print(f"\n--no-skips: {skipped} skipped, {deselected} left out")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCRIPTORIUM_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(scope="session")
+def repo() -> Path:
+    """The checkout."""
+    return REPO
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache folder for the whole session, so that models are joined and fonts cut once."""
+    return tmp_path_factory.mktemp("cache")
