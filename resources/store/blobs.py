@@ -1,0 +1,171 @@
+"""Content-addressed, write-once files: `objects/<first two hex>/<BLAKE3 hex>`.
+
+Belongs here: putting bytes in, finding them again, verifying them, setting damaged ones aside.
+Does not belong here: which artifact a blob is part of (`manifests.py`, `artifacts.py`).
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import re
+import stat
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from blake3 import blake3
+
+from resources.store import durable
+from resources.store.verified import Verified
+
+_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Blob:
+    """`written` is False if the store had the same content already."""
+
+    digest: str
+    size: int
+    written: bool
+
+
+class MissingBlob(Exception):
+    """No object of this digest; `digest` says which."""
+
+    def __init__(self, digest: str) -> None:
+        super().__init__(f"object {digest} is gone")
+        self.digest = digest
+
+
+class DamagedBlob(Exception):
+    """The object holds other bytes; `found` is what they hash to, or why they can't be read."""
+
+    def __init__(self, digest: str, found: str, set_aside: Path | None) -> None:
+        super().__init__(f"object {digest} holds {found}")
+        self.digest, self.found, self.set_aside = digest, found, set_aside
+
+
+class Blobs:
+    """The objects under a store's root."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._objects, self._bad, self._tmp = root / "objects", root / "bad", root / "tmp"
+        self._verified = Verified(root / "verified.sqlite")
+
+    def path(self, digest: str) -> Path:
+        """Where the object of this digest lies, or would lie."""
+        if not _DIGEST.match(digest):
+            raise ValueError(f"{digest!r} is no BLAKE3 digest")
+        return self._objects / digest[:2] / digest
+
+    def add(self, content: Path | bytes) -> Blob:
+        """Store bytes, or a file's bytes, durably. The source is copied and never changed.
+
+        Raises: DiskFull; OSError if the source can't be read or the store can't be written.
+        """
+        if isinstance(content, bytes):
+            digest, size = blake3(content).hexdigest(), len(content)
+            if self._is_good(digest, size):
+                return self._keep(digest, size)
+        elif content.parent.parent == self._objects and self._is_good(content.name, None):
+            # One of our own objects handed on by an asset: it is here already.
+            return self._keep(content.name, content.stat().st_size)
+        durable.make_folder(self._tmp, self._root)
+        with durable.temporary(self._tmp) as (file, temporary_path):
+            if isinstance(content, bytes):
+                file.write(content)
+            else:
+                with content.open("rb") as source:
+                    digest, size = durable.copy_hashed(source, file)
+            durable.finish(file)
+            if not isinstance(content, bytes) and self._is_good(digest, size):
+                return self._keep(digest, size)
+            final = self.path(digest)
+            durable.make_folder(final.parent, self._root)
+            durable.replace(temporary_path, final)
+        return Blob(digest, size, written=True)
+
+    def verify(self, digest: str, size: int | None, thorough: bool = False) -> bool:
+        """Make sure that the object is what its digest says; return whether its bytes were read for that.
+
+        Read on first touch on this machine, later remembered by device, inode, size and mtime; always if `thorough`.
+        A damaged object is moved to `bad/`. Raises: MissingBlob, DamagedBlob.
+        """
+        path = self.path(digest)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            raise MissingBlob(digest) from None
+        with os.fdopen(descriptor, "rb", buffering=0) as file:
+            status = os.fstat(descriptor)
+            fits = stat.S_ISREG(status.st_mode) and size in (None, status.st_size)
+            if fits and not thorough and self._verified.knows(status, digest):
+                return False
+            try:
+                found = durable.hash_open(file)
+            except OSError as error:
+                if error.errno != errno.EIO:
+                    raise
+                found = f"bytes that can't be read ({error.strerror})"
+        if found != digest or not fits:
+            raise DamagedBlob(digest, found, self._set_aside(digest, status))
+        self._verified.remember(status, digest)
+        return True
+
+    def read(self, digest: str, size: int) -> bytes:
+        """All bytes of an object, verified as they are in memory. Raises: MissingBlob, DamagedBlob."""
+        try:
+            content = self.path(digest).read_bytes()
+        except FileNotFoundError:
+            raise MissingBlob(digest) from None
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            content = b""
+        if len(content) != size or blake3(content).hexdigest() != digest:
+            self.verify(digest, size, thorough=True)  # sets it aside and raises
+            content = self.path(digest).read_bytes()  # another process put a good one in its place meanwhile
+            if blake3(content).hexdigest() != digest:
+                raise DamagedBlob(digest, blake3(content).hexdigest(), None)
+        return content
+
+    def _is_good(self, digest: str, size: int | None) -> bool:
+        """Whether the object is there and sound. A damaged one is out of the way afterwards."""
+        try:
+            self.verify(digest, size)
+        except ValueError:
+            return False
+        except MissingBlob:
+            return False
+        except DamagedBlob as damaged:
+            _log.warning("%s; set aside as %s and replaced", damaged, damaged.set_aside)
+            return False
+        return True
+
+    def _keep(self, digest: str, size: int) -> Blob:
+        # Another writer may have renamed it a moment ago and not have synced the folder yet.
+        durable.sync_folder(self.path(digest).parent)
+        return Blob(digest, size, written=False)
+
+    def _set_aside(self, digest: str, status: os.stat_result) -> Path | None:
+        """Move the file that was found damaged to `bad/`; None if it can't be moved or is no longer there."""
+        path, aside = self.path(digest), self._bad / f"{digest}-{uuid.uuid4().hex[:8]}"
+        try:
+            durable.make_folder(self._bad, self._root)
+            path.rename(aside)
+            if aside.stat().st_ino != status.st_ino:  # a writer had just put a good one in its place
+                aside.rename(path)
+                return None
+        except OSError as error:
+            _log.warning("can't set %s aside: %s", path, error)
+            return None
+        with suppress(OSError):
+            durable.sync_folder(path.parent)
+            durable.sync_folder(self._bad)
+        return aside

@@ -1,0 +1,277 @@
+"""The one IO manager, and the store as a resource.
+
+Belongs here: what Dagster's contexts mean for the store: which materialization an input is read from, when an input is
+a dict, the data version, and what is reported. Does not belong here: files (`artifacts.py` and below).
+"""
+
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._core.execution.context.output import RUN_ID_PLACEHOLDER
+from pydantic import Field, PrivateAttr
+
+from resources.errors import MissingArtifact, UnsupportedValue, failures
+from resources.store import records, report
+from resources.store.artifacts import Artifacts, Expected, describe, make_again
+from resources.store.library import Library
+from resources.store.records import Record
+from resources.store.scratch import Scratch, collect, open_scratch
+
+_ALLOW_MISSING = "allow_missing_partitions"  # the same input metadata as in Dagster's own IO managers
+
+
+class ArtifactStore(dg.ConfigurableResource):
+    """The artifact store and the library. Assets ask it for scratch and publish with it.
+
+    Values themselves go by the IO manager.
+    """
+
+    root: str = Field(description="Folder of the store. Everything in it is written by the platform alone.")
+    library: str = Field(description="Folder of what people open.")
+
+    _artifacts: Artifacts | None = PrivateAttr(default=None)
+    _scratches: dict[tuple[str, str | None], list[Scratch]] = PrivateAttr(default_factory=dict)
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """The store itself, opened on first use. Raises: OSError if its folder can't be made."""
+        if self._artifacts is None:
+            self._artifacts = Artifacts(Path(self.root))
+        return self._artifacts
+
+    def scratch(self, asset: str, partition: str | None, digest: str) -> Scratch:
+        """The home of partial results of one value. `digest` covers inputs, config and code version.
+
+        It is deleted by the IO manager once that asset's value for that partition is stored.
+        """
+        scratch = open_scratch(self.artifacts.root, asset, partition, digest)
+        self._scratches.setdefault((asset, partition), []).append(scratch)
+        return scratch
+
+    def delete_scratches(self, asset: str, partition: str | None) -> None:
+        """Delete the scratches of an asset's partition that were opened through this resource."""
+        for scratch in self._scratches.pop((asset, partition), []):
+            scratch.delete()
+
+    def collect_scratches(self, days: float = 7) -> int:
+        """Delete every scratch nothing was written to for so many days; return how many."""
+        return collect(self.artifacts.root, days * 86_400)
+
+    def publish(self, folder: str, files: Mapping[str, Path]) -> dict[str, str]:
+        """Make `<library>/<folder>/` hold these files, each replaced as a whole; return name -> BLAKE3 digest (hex).
+
+        Names published there earlier and no longer given are removed; other people's files are not touched.
+        Raises: DiskFull; OSError if the library can't be written.
+        """
+        return Library(Path(self.library).absolute(), self.artifacts.tmp).publish(folder, files)
+
+    def unpublished(self, folder: str, files: Mapping[str, str]) -> list[str]:
+        """Names of `files` (name -> digest) that `<library>/<folder>/` lacks or holds in another form."""
+        return Library(Path(self.library).absolute(), self.artifacts.tmp).missing(folder, files)
+
+    def republish(self, folder: str, files: Mapping[str, str]) -> dict[str, str]:
+        """Publish `files` (name -> digest) again from the store's objects, without computing anything.
+
+        Raises: MissingArtifact if the store no longer has one of them; DiskFull.
+        """
+        sources = {name: self.artifacts.object_path(digest) for name, digest in files.items()}
+        gone = sorted(name for name, path in sources.items() if path is None)
+        if gone:
+            raise MissingArtifact(
+                f"{folder} can't be published from the store: {', '.join(gone)} is not there any more.",
+                "Materialize the asset that makes it again.",
+            )
+        return self.publish(folder, {name: path for name, path in sources.items() if path is not None})
+
+    def missing(self, manifest: str, thorough: bool = False) -> list[str]:
+        """Names of a manifest's files that are gone or damaged; `[manifest]` if it is so itself; empty if all is well.
+
+        `manifest` is relative to the root, as in the metadata. `thorough` reads even what was verified before.
+        """
+        return self.artifacts.missing(manifest, thorough)
+
+    def load(self, record: Record) -> object:
+        """The value of a materialization found by `records.latest`. Raises what loading an input raises."""
+        return _load(self.artifacts, record)[0]
+
+
+class ArtifactIOManager(dg.ConfigurableIOManager):
+    """Stores what assets return and loads what they take; the store's types decide how."""
+
+    store: dg.ResourceDependency[ArtifactStore]
+
+    _loads: dict[tuple[str, str, int], list[report.Line]] = PrivateAttr(default_factory=dict)
+
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
+        with failures():
+            self._store(context, obj)
+
+    def load_input(self, context: dg.InputContext) -> Any:
+        with failures():
+            return self._load(context)
+
+    def _store(self, context: dg.OutputContext, value: object) -> None:
+        if value is None:
+            context.log.debug("Nothing was returned, so nothing is stored.")
+            return
+        if not context.has_asset_key:
+            raise UnsupportedValue(
+                f'Output "{context.name}" of an op that is no asset can\'t be stored.',
+                "Make it an asset, or give the op dg.mem_io_manager.",
+            )
+        asset, partition = context.asset_key.to_user_string(), _one_partition(context)
+        step = _step(context)
+        attempt = step.previous_attempt_count if step else 0
+        transfer = self.store.artifacts.store(value, asset, partition, context.run_id, attempt)
+        version = transfer.manifest.data_version
+        if step:
+            set_data_version(step, context.asset_key, version)
+        line = report.stored(transfer)
+        context.log.info(str(line))
+        context.add_output_metadata(
+            {
+                records.MANIFEST: dg.MetadataValue.text(transfer.path),
+                records.DIGEST: dg.MetadataValue.text(version),
+                records.BYTES: transfer.manifest.bytes,
+                records.FILES: report.files_table(transfer.manifest),
+                records.STORE_IO: report.io_table([*self._loads.get(_step_key(step), []), line]),
+            }
+        )
+        self.store.delete_scratches(asset, partition)
+
+    def _load(self, context: dg.InputContext) -> Any:
+        if not context.has_asset_key:
+            raise UnsupportedValue(
+                f'Input "{context.name}" is no asset: the store keeps only assets.',
+                "Make what it comes from an asset, or give that op dg.mem_io_manager.",
+            )
+        if not context.has_asset_partitions:
+            return self._load_one(context, self._record(context, None))
+        keys = list(context.asset_partition_keys)
+        if not _wants_dict(context, keys):
+            if len(keys) != 1:
+                raise UnsupportedValue(
+                    f"{_input(context)} covers {len(keys)} partitions of {context.asset_key.to_user_string()}.",
+                    "Annotate it as a dict from partition key to value, such as `dict[str, File]`.",
+                )
+            return self._load_one(context, self._record(context, keys[0]))
+        found = {key: self._find(context, key) for key in keys}
+        gone = [key for key, record in found.items() if record is None]
+        if gone and context.definition_metadata.get(_ALLOW_MISSING):
+            context.log.warning(f"{_input(context)}: left out {_some(gone)}, not materialized.")
+        elif gone:
+            asset = context.asset_key.to_user_string()
+            raise MissingArtifact(
+                f"{_input(context)}: {asset} was never materialized for {_some(gone)}.",
+                f"Materialize {asset} for {'this partition' if len(gone) == 1 else 'these partitions'} first.",
+            )
+        return {key: self._load_one(context, record) for key, record in found.items() if record is not None}
+
+    def _load_one(self, context: dg.InputContext, record: Record) -> Any:
+        value, line = _load(self.store.artifacts, record)
+        context.log.info(str(line))
+        step = _step(context)
+        if step:
+            self._loads.setdefault(_step_key(step), []).append(line)
+        return value
+
+    def _record(self, context: dg.InputContext, partition: str | None) -> Record:
+        record = self._find(context, partition)
+        if record is None:
+            asset = context.asset_key.to_user_string()
+            raise MissingArtifact(
+                f"{_input(context)}: {describe(asset, partition)} was never materialized.",
+                f'Materialize "{asset}"{"" if partition is None else " for this partition"} first.',
+            )
+        return record
+
+    def _find(self, context: dg.InputContext, partition: str | None) -> Record | None:
+        """The materialization to read: of the run that Dagster says made the upstream output, else the latest.
+
+        In a re-execution that run is the parent, or its parent. A partition this run does not make itself (another
+        one of the same asset, or all of them in a fan-in) is read from its latest materialization.
+        """
+        run_id = _upstream_run(context)
+        if run_id is not None:
+            record = records.of_run(context.instance, context.asset_key, partition, run_id)
+            own = partition is None or (context.has_partition_key and partition == context.partition_key)
+            if record is not None or own:
+                return record
+        return records.latest(context.instance, context.asset_key, partition)
+
+
+def set_data_version(step: Any, asset_key: dg.AssetKey, version: str) -> None:
+    """Make `version` the data version of what this step materializes.
+
+    An internal of Dagster (hence `dagster<1.14`): output metadata can't set it, and without it Dagster would take a
+    hash of code version and inputs, which leaves downstream fresh when the content has changed.
+    """
+    step.set_data_version(asset_key, dg.DataVersion(version))
+
+
+def _load(artifacts: Artifacts, record: Record) -> tuple[object, report.Line]:
+    if record.manifest is None:
+        raise MissingArtifact(
+            f"{describe(record.asset, record.partition, record.run)}: this materialization has no stored value"
+            " (it returned nothing, is external, or was reported by hand).",
+            f"{make_again(record.asset, record.partition)} If it never has a value, depend on it with `deps=`.",
+        )
+    expected = Expected(record.asset, record.partition, record.run, record.digest)
+    value, transfer = artifacts.load(record.manifest, expected)
+    return value, report.loaded(transfer)
+
+
+def _one_partition(context: dg.OutputContext) -> str | None:
+    if not context.has_asset_partitions:
+        return None
+    keys = list(context.asset_partition_keys)
+    if len(keys) != 1:
+        raise UnsupportedValue(
+            f"{context.asset_key.to_user_string()} returned one value for {len(keys)} partitions.",
+            "Run one partition at a time: leave out BackfillPolicy.single_run().",
+        )
+    return keys[0]
+
+
+def _wants_dict(context: dg.InputContext, keys: list[str]) -> bool:
+    """An input annotated as a dict always gets one; without an annotation, one that isn't just this run's partition."""
+    try:
+        annotation = context.dagster_type.typing_type
+    except dg.DagsterInvariantViolationError:
+        annotation = Any
+    if annotation is Any:
+        return not (context.has_partition_key and keys == [context.partition_key])
+    return (typing.get_origin(annotation) or annotation) in (dict, Mapping)
+
+
+def _upstream_run(context: dg.InputContext) -> str | None:
+    """The run Dagster says the input comes from; None if it is not part of this run or its ancestors."""
+    try:
+        run_id = context.upstream_output.run_id if context.upstream_output else None
+    except dg.DagsterInvariantViolationError:  # a step picked by hand, whose upstream no ancestor has made
+        return None
+    return None if run_id == RUN_ID_PLACEHOLDER else run_id
+
+
+def _step(context: dg.InputContext | dg.OutputContext) -> Any:
+    """Dagster's step context; None in contexts built by hand and in `load_asset_value`."""
+    try:
+        return context.step_context
+    except dg.DagsterInvariantViolationError:
+        return None
+
+
+def _step_key(step: Any) -> tuple[str, str, int]:
+    return (step.run_id, step.step.key, step.previous_attempt_count) if step else ("", "", 0)
+
+
+def _input(context: dg.InputContext) -> str:
+    return f'Input "{context.name}"' if context.has_input_name else f'Asset "{context.asset_key.to_user_string()}"'
+
+
+def _some(keys: list[str]) -> str:
+    shown = ", ".join(f'"{key}"' for key in keys[:10])
+    return shown if len(keys) <= 10 else f"{shown} and {len(keys) - 10} more"

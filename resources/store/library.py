@@ -1,0 +1,123 @@
+"""What people open: copies of finished files under readable names.
+
+Belongs here: publishing into a folder, and saying what is missing there. Does not belong here: the store's own files.
+Copies are ordinary files (or reflinks, which share blocks but not changes), never links into the store: a person may
+edit or delete them, and the store is none the worse. Everything here can be rebuilt from the store.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from resources.errors import BadInput
+from resources.store import durable
+from resources.store.types import safe_name
+
+_RECORD = ".published.json"
+
+
+class Library:
+    """The folder `root`; `tmp` is the store's folder for temporary files, used where it is on the same disk."""
+
+    def __init__(self, root: Path, tmp: Path) -> None:
+        self._root, self._tmp = root, tmp
+
+    def publish(self, folder: str, files: Mapping[str, Path]) -> dict[str, str]:
+        """Make `<root>/<folder>/` hold these files; return name -> BLAKE3 digest (hex).
+
+        Each file is replaced as a whole, one that is the same already is left alone. Names published here earlier and
+        no longer wanted are removed, unless somebody has changed them; files of others are never touched.
+        Raises: DiskFull; OSError if the folder can't be written.
+        """
+        where = self._folder(folder)
+        durable.make_folder(self._root, self._root)
+        durable.make_folder(where, self._root)
+        earlier = _read_record(where)
+        # The record names a file before it is written, so that no crash leaves one that nobody knows to remove.
+        digests = {safe_name(name): durable.hash_file(files[name]) for name in sorted(files)}
+        coming = {name: sorted({*earlier.get(name, []), digest}) for name, digest in digests.items()}
+        self._write_record(where, {**earlier, **coming})
+        for name, digest in digests.items():
+            self._place(files[name], where / name, digest)
+        for name in sorted(earlier.keys() - digests.keys()):
+            if _holds(where / name, earlier[name]):
+                (where / name).unlink()
+        durable.sync_folder(where)
+        self._write_record(where, {name: [digest] for name, digest in digests.items()})
+        return digests
+
+    def missing(self, folder: str, files: Mapping[str, str]) -> list[str]:
+        """Names that are not in `<root>/<folder>/`, or hold something else than the digest (hex) given."""
+        where = self._folder(folder)
+        return [name for name in sorted(files) if not _holds(where / safe_name(name), [files[name]])]
+
+    def _folder(self, folder: str) -> Path:
+        path = PurePosixPath(folder)
+        if path.is_absolute() or not path.parts or ".." in path.parts or "\0" in folder:
+            raise ValueError(f"{folder!r} is no folder inside the library")
+        return self._root / path
+
+    def _place(self, source: Path, final: Path, digest: str) -> None:
+        if _holds(final, [digest]):
+            return
+
+        def copy(file: BinaryIO, temporary_path: Path) -> None:
+            with source.open("rb") as original:
+                found = _clone(original, file, temporary_path)
+            if found != digest:
+                raise BadInput(f"{source} changed while it was being published.", "Run this again.")
+
+        self._put(final, copy)
+
+    def _write_record(self, where: Path, record: dict[str, list[str]]) -> None:
+        if _read_record(where) != record:
+            content = json.dumps({"published": record}, indent=1, sort_keys=True).encode()
+            self._put(where / _RECORD, lambda file, _: file.write(content))
+
+    def _put(self, final: Path, write: Callable[[BinaryIO, Path], object]) -> None:
+        """Let `write` fill a temporary file, then put it in its place.
+
+        The temporary file lies in the store if that is the same disk. If not, it has to lie in the library: in a
+        hidden folder beside those that people open.
+        """
+        for tmp, within in ((self._tmp, self._tmp.parent), (self._root / ".tmp", self._root)):
+            with durable.room(tmp):
+                durable.make_folder(tmp, within)
+            if tmp.stat().st_dev != final.parent.stat().st_dev:
+                continue
+            durable.sweep(tmp)
+            try:
+                with durable.temporary(tmp, durable.READ_WRITE) as (file, temporary_path):
+                    write(file, temporary_path)
+                    durable.finish(file)
+                    durable.replace(temporary_path, final)
+                return
+            except OSError as error:
+                if error.errno != errno.EXDEV:  # one disk, mounted twice
+                    raise
+        raise OSError(errno.EXDEV, f"{self._root} spans several file systems", str(final))
+
+
+def _clone(source: BinaryIO, target: BinaryIO, target_path: Path) -> str:
+    """Copy by reflink if the file system can, else byte by byte; return the digest of what arrived."""
+    if durable.reflink(source, target):
+        return durable.hash_file(target_path)
+    return durable.copy_hashed(source, target)[0]
+
+
+def _holds(path: Path, digests: list[str]) -> bool:
+    """Whether `path` is an ordinary file with one of these contents."""
+    return path.is_file() and not path.is_symlink() and durable.hash_file(path) in digests
+
+
+def _read_record(where: Path) -> dict[str, list[str]]:
+    """Name -> digests it may hold, of what was published here; empty if nothing was or the record is damaged."""
+    try:
+        record = json.loads((where / _RECORD).read_bytes())["published"]
+        return {safe_name(name): [str(digest) for digest in digests] for name, digests in record.items()}
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return {}

@@ -1,0 +1,133 @@
+"""One small JSON file per materialization, saying which blobs the value is made of.
+
+Belongs here: the manifest's fields, where it lies, writing it create-only, reading it with its checksum.
+Does not belong here: which manifest is the right one to read (the event log knows: `records.py`).
+Paths are relative to the store's root, so that a home can be moved.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path, PurePosixPath
+from typing import Literal
+from urllib.parse import quote
+
+from blake3 import blake3
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from resources.store import durable
+from resources.store.types import safe_name
+
+UNPARTITIONED = "@all"  # quote() never yields an "@", so no partition key is stored under this name
+_MAX_COMPONENT = 180
+
+
+class StoredFile(BaseModel):
+    """One file of a value: its name, its size in bytes and the BLAKE3 digest (hex) of its content."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    size: int = Field(ge=0)
+    digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Manifest(BaseModel):
+    """What one materialization stored. `kind` names the codec, `detail` is what that codec needs besides the files."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    schema_version: Literal[1] = 1
+    asset: str
+    partition: str | None
+    run: str
+    attempt: int
+    kind: str
+    detail: dict[str, str]
+    files: list[StoredFile]
+
+    @property
+    def bytes(self) -> int:
+        """Size of all files together."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def data_version(self) -> str:
+        """BLAKE3 (hex) of the sorted (name, digest) list: equal content, equal version."""
+        return data_version({file.name: file.digest for file in self.files})
+
+
+class DamagedManifest(Exception):
+    """The file is there but is not the manifest that was written."""
+
+
+def data_version(digests: dict[str, str]) -> str:
+    """BLAKE3 (hex) of the sorted (name, digest) list."""
+    return blake3(_canonical([[name, digests[name]] for name in sorted(digests)])).hexdigest()
+
+
+def component(name: str) -> str:
+    """`name` as one file name that no other name gets: percent-encoded, long ones cut and completed by a digest."""
+    quoted = quote(name, safe="~")
+    if quoted[:1] in (".", ""):  # hidden, "." and "..", or empty
+        quoted = "%2E" + quoted[1:] if quoted else "%"
+    if len(quoted) > _MAX_COMPONENT:
+        quoted = f"{quoted[: _MAX_COMPONENT - 17]}%{blake3(name.encode()).hexdigest()[:16]}"
+    return quoted
+
+
+def folder(asset: str, partition: str | None) -> PurePosixPath:
+    """Where an asset's manifests for one partition lie, relative to the store's root."""
+    return PurePosixPath("assets", component(asset), UNPARTITIONED if partition is None else component(partition))
+
+
+def write(root: Path, manifest: Manifest) -> tuple[str, Manifest]:
+    """Write the manifest durably and never over another; return its path relative to `root`, and what was written.
+
+    A run that was resumed may come here twice with the same attempt: the next free number is taken.
+    """
+    where = root / folder(manifest.asset, manifest.partition)
+    durable.make_folder(where, root)
+    durable.make_folder(root / "tmp", root)
+    while True:
+        with durable.temporary(root / "tmp") as (file, temporary_path):
+            file.write(_seal(manifest))
+            durable.finish(file)
+            final = where / f"{component(manifest.run)}-{manifest.attempt}.json"
+            try:
+                durable.create_only(temporary_path, final)
+            except FileExistsError:
+                manifest = manifest.model_copy(update={"attempt": manifest.attempt + 1})
+                continue
+        return final.relative_to(root).as_posix(), manifest
+
+
+def read(root: Path, relative: str) -> Manifest:
+    """Read and check the manifest at a path relative to `root`. Raises: FileNotFoundError, DamagedManifest."""
+    path = PurePosixPath(relative)
+    if path.is_absolute() or ".." in path.parts or path.parts[:1] != ("assets",) or path.suffix != ".json":
+        raise DamagedManifest(f"{relative!r} is no path of a manifest")
+    content = (root / path).read_bytes()
+    try:
+        fields = json.loads(content)
+        checksum = fields.pop("checksum")
+        manifest = Manifest.model_validate(fields)
+        for file in manifest.files:
+            safe_name(file.name)
+    except (ValueError, KeyError, AttributeError, TypeError, ValidationError) as error:
+        raise DamagedManifest(f"it can't be read as a manifest ({type(error).__name__})") from error
+    found = _checksum(manifest)
+    if checksum != found:
+        raise DamagedManifest(f"its checksum should be {checksum} and is {found}")
+    return manifest
+
+
+def _seal(manifest: Manifest) -> bytes:
+    fields = {**manifest.model_dump(mode="json"), "checksum": _checksum(manifest)}
+    return json.dumps(fields, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def _checksum(manifest: Manifest) -> str:
+    return blake3(_canonical(manifest.model_dump(mode="json"))).hexdigest()
+
+
+def _canonical(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()

@@ -1,0 +1,134 @@
+"""Partial results that a retry finds again.
+
+Belongs here: the folder of one attempt at one value, and its upkeep. Does not belong here: finished values.
+A scratch is named by asset, partition and the digest of inputs, config and code version, so that a retry with another
+run id finds it, and no other config does.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+from blake3 import blake3
+
+from resources.store import durable
+from resources.store.manifests import UNPARTITIONED, component
+from resources.store.types import safe_name
+
+_log = logging.getLogger(__name__)
+_HEADER_SIZE = 65  # 64 hex digits and a line end
+
+
+def open_scratch(root: Path, asset: str, partition: str | None, digest: str) -> Scratch:
+    """The scratch under a store's root for one asset, partition and digest. It is made when first written to."""
+    where = root / "scratch" / component(asset) / (UNPARTITIONED if partition is None else component(partition))
+    return Scratch(root, where / component(digest))
+
+
+class Scratch:
+    """Small durable items by name, and a private folder for big temporary files.
+
+    Several processes may use the same scratch at once: items are replaced as a whole, and each has its own folder.
+    """
+
+    def __init__(self, root: Path, folder: Path) -> None:
+        self._root, self.folder = root, folder
+        self._work: tuple[Path, int] | None = None
+
+    def put(self, name: str, content: bytes) -> None:
+        """Keep `content` under a flat safe name, durably, in place of what was there. Raises: DiskFull."""
+        final = self._item(name)
+        durable.make_folder(self._root / "tmp", self._root)
+        with durable.temporary(self._root / "tmp", durable.READ_WRITE) as (file, temporary_path):
+            file.write(_seal(content))
+            durable.finish(file)
+            try:
+                self._place(temporary_path, final)
+            except FileNotFoundError:  # another process that used the same scratch has just deleted it
+                self._place(temporary_path, final)
+
+    def get(self, name: str) -> bytes | None:
+        """What was put under `name`; None if nothing was, or if it is not what was put any more."""
+        path = self._item(name)
+        try:
+            sealed = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        content = sealed[_HEADER_SIZE:]
+        if sealed != _seal(content):
+            _log.warning("%s is damaged and will be made again", path)
+            return None
+        return content
+
+    @property
+    def path(self) -> Path:
+        """A folder of this process's own for big files being written. Nothing in it is found again by a retry."""
+        if self._work is None:
+            work = self.folder / f"work-{uuid.uuid4().hex}"
+            with durable.room(self.folder):
+                durable.make_folder(work, self._root)
+            descriptor = os.open(work, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            durable.lock(descriptor)
+            self._work = work, descriptor
+            self._clear_dead()
+        return self._work[0]
+
+    def delete(self) -> None:
+        """Remove the items, this process's folder, and those of dead processes.
+
+        The IO manager calls it once the asset's value is stored; an asset need not, and must not before it returns
+        a file that lies in `path`.
+        """
+        if self._work is not None:
+            work, descriptor = self._work
+            self._work = None
+            shutil.rmtree(work, ignore_errors=True)
+            os.close(descriptor)
+        shutil.rmtree(self.folder / "items", ignore_errors=True)
+        self._clear_dead()
+        with suppress(OSError):  # not empty: another process still works here
+            for folder in (self.folder, self.folder.parent, self.folder.parent.parent):
+                folder.rmdir()
+
+    def _item(self, name: str) -> Path:
+        return self.folder / "items" / safe_name(name)
+
+    def _place(self, temporary_path: Path, final: Path) -> None:
+        durable.make_folder(final.parent, self._root)
+        durable.replace(temporary_path, final)
+
+    def _clear_dead(self) -> None:
+        """Remove the folders of processes that were killed, so that a retry does not need the space twice."""
+        own = self._work[0] if self._work else None
+        for work in self.folder.glob("work-*"):
+            if work == own:
+                continue
+            with suppress(OSError):
+                descriptor = os.open(work, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                try:
+                    if durable.lock(descriptor):
+                        shutil.rmtree(work, ignore_errors=True)
+                finally:
+                    os.close(descriptor)
+
+
+def collect(root: Path, older_than_s: float) -> int:
+    """Delete scratches nothing was written to for so many seconds; return how many."""
+    collected = 0
+    for folder in (root / "scratch").glob("*/*/*"):
+        with suppress(OSError):
+            newest = max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
+            if time.time() - newest > older_than_s:
+                Scratch(root, folder).delete()
+                collected += not folder.exists()
+    return collected
+
+
+def _seal(content: bytes) -> bytes:
+    return blake3(content).hexdigest().encode() + b"\n" + content
