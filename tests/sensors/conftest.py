@@ -1,0 +1,162 @@
+"""A real inbox, a real Dagster instance, real media; ticks are applied in the order the daemon applies them."""
+
+import math
+import os
+import struct
+import wave
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.sensor_definition import SensorExecutionData
+
+from sensors.failures import failures_sensor
+from sensors.recordings import recordings_inbox
+
+PARTITIONS = dg.DynamicPartitionsDefinition(name="recordings")
+
+
+@dg.asset(partitions_def=PARTITIONS, deps=[dg.AssetKey("recording")])
+def published(context: dg.AssetExecutionContext) -> None:
+    """Stands for the whole chain; a tag makes it fail."""
+    if context.run.tags.get("fail"):
+        raise dg.Failure(
+            "The disk\nis full.", metadata={"error": "DiskFull", "problem": "No room.", "what_to_do": "Free some."}
+        )
+
+
+def write_wav(path: Path, seconds: float = 2.0, tone: int = 440, rate: int = 8000) -> Path:
+    """Write a tone; another `tone` gives other bytes."""
+    frames = b"".join(
+        struct.pack("<h", int(8000 * math.sin(2 * math.pi * tone * i / rate))) for i in range(int(seconds * rate))
+    )
+    with wave.open(os.fspath(path), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(rate)
+        out.writeframes(frames)
+    return path
+
+
+def write_video(path: Path, seconds: float = 2.0, sound: bool = True, shade: int = 0) -> Path:
+    """Write an MP4 with a grey picture, and a tone if `sound`."""
+    import av
+    import numpy as np
+
+    with av.open(os.fspath(path), "w", format="mp4") as out:
+        picture = out.add_stream("mpeg4", rate=10)
+        picture.width, picture.height, picture.pix_fmt = 64, 48, "yuv420p"
+        tone = out.add_stream("aac", rate=16000) if sound else None
+        for i in range(int(seconds * 10)):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), (i * 5 + shade) % 255, np.uint8), format="rgb24")
+            out.mux(picture.encode(frame))
+        out.mux(picture.encode(None))
+        if tone is not None:
+            wave_ = (np.sin(np.arange(int(16000 * seconds)) * 0.1 + shade) * 8000).astype(np.int16)
+            for start in range(0, len(wave_) - 1024, 1024):
+                block = av.AudioFrame.from_ndarray(wave_[None, start : start + 1024], format="s16", layout="mono")
+                block.sample_rate, block.pts = 16000, start
+                out.mux(tone.encode(block))
+            out.mux(tone.encode(None))
+    return path
+
+
+@dataclass
+class Place:
+    """A home with an inbox, and the sensor that watches it. `run_keys` are those asked for so far."""
+
+    home: Path
+    instance: dg.DagsterInstance
+    settings: dict[str, float] = field(default_factory=dict)
+    run_keys: list[str] = field(default_factory=list)
+    events: list[dg.AssetMaterialization] = field(default_factory=list)
+    observations: list[dg.AssetObservation] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.inbox, self.ledger, self.log = self.home / "inbox", self.home / "intake.sqlite", self.home / "failures.log"
+        self.inbox.mkdir(exist_ok=True)
+
+    def definitions(self) -> dg.Definitions:
+        sensor = recordings_inbox(
+            folder=self.inbox,
+            ledger=self.ledger,
+            failures=self.log,
+            disk=self.home,
+            **({"settle_seconds": 0.0, "min_free_gb": 0.0} | self.settings),  # type: ignore[arg-type]
+        )
+        return dg.Definitions(
+            assets=[dg.AssetSpec("recording", partitions_def=PARTITIONS), published],
+            jobs=[dg.define_asset_job("recordings", [published], executor_def=dg.in_process_executor)],
+            sensors=[sensor, failures_sensor(log=self.log)],
+        )
+
+    def evaluate(self) -> SensorExecutionData:
+        """Run the sensor's function, and apply nothing of it."""
+        definitions = self.definitions()
+        with dg.build_sensor_context(instance_ref=self.instance.get_ref(), definitions=definitions) as context:
+            return definitions.resolve_sensor_def("recordings").evaluate_tick(context)
+
+    def tick(self, runs: bool = True, partitions: bool = True, events: bool = True) -> SensorExecutionData:
+        """One tick as the daemon does it: events, then partitions, then runs. Switched off: killed before that."""
+        data = self.evaluate()
+        if events:
+            for event in data.asset_events:
+                self.instance.report_runless_asset_event(event)
+                if isinstance(event, dg.AssetMaterialization):
+                    self.events.append(event)
+                elif isinstance(event, dg.AssetObservation):
+                    self.observations.append(event)
+        if partitions:
+            for request in data.dynamic_partitions_requests or []:
+                self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
+        if runs:
+            for asked in data.run_requests or []:
+                self.run_keys.append(str(asked.run_key))
+                self.start(str(asked.run_key), dict(asked.tags))
+        return data
+
+    def start(
+        self, key: str, tags: dict[str, str], status: dg.DagsterRunStatus = dg.DagsterRunStatus.STARTED
+    ) -> dg.DagsterRun:
+        return self.instance.create_run_for_job(
+            self.definitions().resolve_job_def("recordings"),
+            tags={**tags, "dagster/run_key": key, "dagster/partition": key},
+            status=status,
+        )
+
+    def ticks(self, count: int = 3) -> None:
+        for _ in range(count):
+            self.tick()
+
+    def keys(self) -> Sequence[str]:
+        return self.instance.get_dynamic_partitions("recordings")
+
+    def log_lines(self) -> list[str]:
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+    def lose_ledger(self) -> None:
+        for path in self.home.glob("intake.sqlite*"):
+            path.unlink()
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.local_temp() as local:
+        yield local
+
+
+@pytest.fixture
+def place(tmp_path: Path, instance: dg.DagsterInstance) -> Place:
+    return Place(tmp_path, instance)
+
+
+@pytest.fixture
+def wav():  # type: ignore[no-untyped-def]
+    return write_wav
+
+
+@pytest.fixture
+def video():  # type: ignore[no-untyped-def]
+    return write_video
