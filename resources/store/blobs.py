@@ -10,7 +10,6 @@ import errno
 import logging
 import os
 import re
-import stat
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from resources.store import durable
 from resources.store.verified import Verified
 
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+_UNREADABLE = (errno.EIO, errno.EISDIR)  # a bad sector; a folder in the object's place
 _log = logging.getLogger(__name__)
 
 
@@ -99,20 +99,22 @@ class Blobs:
         """
         path = self.path(digest)
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            file = path.open("rb", buffering=0)
         except FileNotFoundError:
             raise MissingBlob(digest) from None
-        with os.fdopen(descriptor, "rb", buffering=0) as file:
-            status = os.fstat(descriptor)
-            fits = stat.S_ISREG(status.st_mode) and size in (None, status.st_size)
+        except IsADirectoryError:
+            raise DamagedBlob(digest, "a folder", self._set_aside(digest, path.stat())) from None
+        with file:
+            status = os.fstat(file.fileno())
+            fits = size in (None, status.st_size)
             if fits and not thorough and self._verified.knows(status, digest):
                 return False
             try:
                 found = durable.hash_open(file)
             except OSError as error:
-                if error.errno != errno.EIO:
+                if error.errno not in _UNREADABLE:
                     raise
-                found = f"bytes that can't be read ({error.strerror})"
+                found = f"nothing that can be read ({error.strerror})"
         if found != digest or not fits:
             raise DamagedBlob(digest, found, self._set_aside(digest, status))
         self._verified.remember(status, digest)
@@ -125,7 +127,7 @@ class Blobs:
         except FileNotFoundError:
             raise MissingBlob(digest) from None
         except OSError as error:
-            if error.errno != errno.EIO:
+            if error.errno not in _UNREADABLE:
                 raise
             content = b""
         if len(content) != size or blake3(content).hexdigest() != digest:

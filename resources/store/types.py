@@ -19,7 +19,9 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._~-]{0,199}\Z")
 def safe_name(name: str) -> str:
     """Return `name` if it is a flat, portable file name (letters, digits, `._~-`, at most 200); else ValueError."""
     if not _SAFE_NAME.match(name):
-        raise ValueError(f"{name!r} is no safe file name: use 1 to 200 of A-Z a-z 0-9 . _ ~ -, not led by '.', '-' or '~'")
+        raise ValueError(
+            f"{name!r} is no safe file name: use 1 to 200 of A-Z a-z 0-9 . _ ~ -, not led by '.', '-' or '~'"
+        )
     return name
 
 
