@@ -12,7 +12,6 @@ follow.
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from resources.vocabulary import Token, Vocabulary
 _LONGEST = 4
 _TIMES = 5
 _FEW = 5
-"""With fewer terms than these, what is said only once will do."""
+"""With fewer terms than these, words that are said only once will do."""
 _NOUN_FIRST = frozenset(
     {"fr", "es", "pt", "it", "ro", "ca", "gl", "oc", "vi", "id", "ms", "ar", "he", "fa", "th", "sw"}
 )
@@ -56,8 +55,10 @@ def key_terms(sentences: Sequence[Sentence], vocabulary: Vocabulary, wanted: int
     terms = _candidates(sentences, vocabulary)
     often = {stems: term for stems, term in terms.items() if len(term.times) >= 2}
     chosen = _choose(often, wanted)
-    if len(chosen) < _FEW:
-        chosen = _choose({stems: term for stems, term in terms.items() if len(stems) <= 2}, wanted)
+    if len(chosen) < min(_FEW, wanted):
+        listed = {part for stems in chosen for part in (stems, *((stem,) for stem in stems))}
+        once = {stems: term for stems, term in terms.items() if len(stems) == 1 and stems not in listed}
+        chosen += _choose(once, min(_FEW, wanted) - len(chosen))
     return [KeyTerm(term=_surface(terms[stems]), times_s=_spread(terms[stems].times)) for stems in chosen]
 
 
@@ -143,11 +144,10 @@ def _surface(term: _Term) -> str:
     most = max(forms.values())
     best = next(form for form in forms if forms[form] == most)
     spelt = Counter({surface: times for surface, times in term.surfaces.items() if surface.casefold() == best})
-    if term.placed and term.named * 2 <= term.placed and not re.search(r"\w[^\W\d_a-zа-я]", best):
-        plain = [surface for surface in spelt if surface[0].islower()]
-        if plain:
-            return max(plain, key=lambda surface: spelt[surface])
-    return max(spelt, key=lambda surface: spelt[surface])
+    common = max(spelt, key=lambda surface: spelt[surface])
+    if term.named * 2 > term.placed or not common[1:].islower():
+        return common  # a name, or nothing that is known from inside a sentence
+    return common[0].lower() + common[1:]
 
 
 def _spread(times: list[float]) -> list[float]:

@@ -29,6 +29,9 @@ _POINT_TOKENS = 80
 _SPARE_TOKENS = 16
 """Joining sentences and framing a request may cost a few tokens more than the parts."""
 
+_LEAST_LETTERS = 8
+"""A line with fewer says nothing: a lone number, a heading, an "OK"."""
+
 _MAP = (
     "Below is part {part} of {parts} of the transcript of a recording in {language}. "
     "List the {count} most important points of this part, in {language}: one short sentence per line, each line "
@@ -157,7 +160,7 @@ def read_points(answer: str, limit: int, *, cut_short: bool = False) -> list[str
     elif lines and not re.match(r"[-*•–—]|\d{1,2}[.)]", lines[0]) and not lines[0].endswith(":"):
         items.insert(0, lines[0])  # plain models are led into the first item by its mark
     points = [re.sub(r"\*\*|__|`", "", item).strip(" -*•") for item in items]
-    points = [point for point in points if re.search(r"\w{2}", point)]
+    points = [point for point in points if sum(map(str.isalpha, point)) >= _LEAST_LETTERS]
     if cut_short and len(points) > 1 and not re.search(r"[.!?…。！？][\"'»”’)]*\Z", points[-1]):
         points.pop()
     return points[:limit]
