@@ -10,6 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from resources.store.types import Document
 
+_WITHOUT_BLANKS = frozenset({"zh", "yue", "ja", "th", "lo", "my"})
+
+
+def word_separator(language: str) -> str:
+    """What stands between two words: a blank, or nothing in languages written without (ISO 639-1 code)."""
+    return "" if language in _WITHOUT_BLANKS else " "
+
 
 class Word(BaseModel):
     """One word with its punctuation; times in seconds from the start of the recording, probability 0..1."""
@@ -25,7 +32,8 @@ class Word(BaseModel):
 class Segment(BaseModel):
     """A sentence, or a part of one, without surrounding blanks; never empty.
 
-    `avg_logprob`, `no_speech_prob` and `compression_ratio` are those of the window of speech it was decoded in.
+    `avg_logprob`, `no_speech_prob` and `compression_ratio` are those of the window of speech it was decoded in, the
+    worst if it spans two.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,8 +50,8 @@ class Segment(BaseModel):
 class Transcript(Document):
     """Everything that was said in a recording of `duration_s` seconds, in order, times never running backwards.
 
-    `language` is an ISO 639-1 code; `language_probability` is 1.0 if the language was set and not found by listening.
-    `model` is a name or a folder, `model_source` says where it came from, `reason` why it was used.
+    `language` is an ISO 639-1 code; `language_probability` is 1.0 if the language was set, or the model knows
+    only one. `model` is a name or a folder, `model_source` says where it came from, `reason` why it was used.
     `settings` are the decoding settings that shape the text. `speech_s` is how many seconds held speech at all.
     """
 
