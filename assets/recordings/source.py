@@ -25,8 +25,8 @@ recording = dg.AssetSpec(
     kinds={"file"},
     owners=OWNERS,
     description=(
-        "An audio or video file that was put into the inbox or given to `scriptorium notes`. It stays where it is and is"
-        " never changed; its data version is the BLAKE3 of its bytes."
+        "An audio or video file that was put into the inbox or given to `scriptorium notes`. It stays where it is and"
+        " is never changed; its data version is the BLAKE3 of its bytes."
     ),
 )
 
@@ -102,6 +102,5 @@ def _check(known: Original) -> None:
     if not same:
         raise MissingOriginal(
             f"The file of the recording {name} holds something else now ({shown(str(known.path), 500)}).",
-            "Restore it, or put a copy of the old file into the inbox. The new content is taken in as a recording of its"
-            " own.",
+            "Restore it, or put a copy of the old file into the inbox. The new content is a recording of its own.",
         )
