@@ -152,6 +152,30 @@ def compose(
     )
 
 
+def contents(notes: Notes, most: int = 40) -> list[tuple[int, Section]]:
+    """The sections to list, with their numbers from 0; none if there is only one, evenly thinned out above `most`."""
+    if len(notes.sections) < 2:
+        return []
+    numbered = list(enumerate(notes.sections))
+    if len(numbered) <= most:
+        return numbered
+    apart = notes.origin.duration_s / most
+    listed: list[tuple[int, Section]] = []
+    for number, section in numbered:
+        if not listed or section.start_s >= listed[-1][1].start_s + apart:
+            listed.append((number, section))
+    return listed
+
+
+def section_label(notes: Notes, section: Section) -> str:
+    """`Slide 3`, `Slides 3–5` or `Part 2`."""
+    if not section.pictures:
+        return notes.words.part.format(number=section.part)
+    last = section.first_slide + len(section.pictures) - 1
+    number = str(last) if last == section.first_slide else f"{section.first_slide}–{last}"
+    return notes.words.slide.format(number=number)
+
+
 def _said(transcript: Transcript) -> list[Word]:
     said: list[Word] = []
     for segment in transcript.segments:

@@ -10,8 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from resources.notes_content import Notes
-from resources.notes_rows import contents, section_label
+from resources.notes_content import Notes, contents, section_label
 from resources.notes_sections import Section
 from resources.timecode import clock
 

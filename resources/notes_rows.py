@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from resources.notes_content import Notes, Timed
+from resources.notes_content import Notes, Timed, contents, section_label
 from resources.notes_lines import Line, Measure, Run, Style, Token
 from resources.notes_pages import GRID, Figure, Row
 from resources.notes_sections import Paragraph, Picture, Section
@@ -64,6 +64,7 @@ FORMATS = {
 }
 
 _TIME_GAP = 14.0  # between the end of a time and the text
+_CAPTION = 24.0  # below a picture: its caption and a little room
 _BOX_INSET = 10.0  # the box's text ends this far before its edge
 
 
@@ -164,11 +165,11 @@ class Typist:
         for number, section in enumerate(notes.sections):
             rows: list[Row] = []
             if section.pictures:
-                rows += self._pictures(notes, section)
+                rows += self._pictures(notes, section, first=number == 0)
             elif not single:
                 rows += self._part(notes, section, first=number == 0)
             for count, block in enumerate(section.paragraphs):
-                if count or section.pictures:
+                if count:
                     rows.append(_gap())
                 rows += self._paragraph(block, notes.spacing)
             if not rows:
@@ -207,16 +208,19 @@ class Typist:
 
     # Slides
 
-    def _pictures(self, notes: Notes, section: Section) -> Iterator[Row]:
+    def _pictures(self, notes: Notes, section: Section, first: bool) -> Iterator[Row]:
         numbered = list(enumerate(section.pictures, start=section.first_slide))
-        for start in range(0, len(numbered), 2) if len(numbered) > 1 else [0]:
-            yield Row(GRID, space=True, keep=True)
-            yield self._picture_row(notes, numbered[start : start + 2], len(numbered) > 1)
+        for start in range(0, len(numbered), 2):
+            yield Row(GRID if first or start else 2 * GRID, space=True, keep=True)
+            row = self._picture_row(notes, numbered[start : start + 2], len(numbered) > 1)
+            yield replace(row, keep=start + 2 >= len(numbered))  # the last stays with the text said over it
 
     def _picture_row(self, notes: Notes, numbered: Sequence[tuple[int, Picture]], paired: bool) -> Row:
         gutter = GRID
         room = (self._page.column - gutter) / 2 if paired else self._page.column * 2 / 3
-        most = self._page.body / 2 - 5 * GRID  # two of the tallest, each with two lines of text, share a page
+        # Two of the tallest share a page, each with two lines above it left blank and two lines of text below.
+        rows = math.floor(self._page.body / GRID / 2) - 3
+        most = rows * GRID - _CAPTION
         figures: list[Figure] = []
         captions: list[Run] = []
         x = self._page.left
@@ -230,9 +234,9 @@ class Typist:
             captions.append(Run(x, text, SMALL, self._measure.width(text, SMALL)))
             x += room + gutter
         tallest = max(figure.height for figure in figures)
-        height = math.ceil((tallest + GRID) / GRID) * GRID
+        height = math.ceil((tallest + _CAPTION) / GRID) * GRID
         time = self._time(numbered[0][1].time_s, TIME, None)
-        return Row(height, tallest + 12, tuple(captions) if paired else (*captions, time), tuple(figures), keep=True)
+        return Row(height, tallest + 12, tuple(captions) if paired else (*captions, time), tuple(figures))
 
     # Last page
 
@@ -271,30 +275,6 @@ class Typist:
         text = clock(seconds)
         width = self._measure.width(text, style)
         return Run(self._page.left - _TIME_GAP - width, text, style, width, link)
-
-
-def contents(notes: Notes, most: int = 40) -> list[tuple[int, Section]]:
-    """The sections to list, with their numbers from 0; none if there is only one, evenly thinned out above `most`."""
-    if len(notes.sections) < 2:
-        return []
-    numbered = list(enumerate(notes.sections))
-    if len(numbered) <= most:
-        return numbered
-    apart = notes.origin.duration_s / most
-    listed: list[tuple[int, Section]] = []
-    for number, section in numbered:
-        if not listed or section.start_s >= listed[-1][1].start_s + apart:
-            listed.append((number, section))
-    return listed
-
-
-def section_label(notes: Notes, section: Section) -> str:
-    """`Slide 3`, `Slides 3–5` or `Part 2`."""
-    if not section.pictures:
-        return notes.words.part.format(number=section.part)
-    last = section.first_slide + len(section.pictures) - 1
-    number = str(last) if last == section.first_slide else f"{section.first_slide}–{last}"
-    return notes.words.slide.format(number=number)
 
 
 def _at(seconds: float) -> str:

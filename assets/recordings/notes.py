@@ -8,12 +8,12 @@ import base64
 
 import dagster as dg
 
-from assets.recordings.slides import read_slides
 from assets.recordings.source import original
 from dagster_project.partitions import recordings_partitions
 from resources.errors import failures
 from resources.notes_content import Origin
 from resources.notes_sections import Picture
+from resources.slide_index import read_slides
 from resources.speech_documents import Transcript
 from resources.store.types import Files
 from resources.summary_documents import Summary
@@ -32,6 +32,8 @@ _PREVIEW_CHARS = 2000
     kinds={"python", "pdf", "markdown"},
     owners=["team:scriptorium"],
     code_version="1",
+    # With check specs Dagster takes no type from a MaterializeResult's annotation, and would expect no value.
+    dagster_type=Files,  # type: ignore[arg-type]
     check_specs=[
         dg.AssetCheckSpec(
             "pdf_opens_and_holds_summary",

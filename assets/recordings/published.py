@@ -16,6 +16,7 @@ from resources.store.types import Files
 
 
 @dg.asset(
+    dagster_type=Publication,  # type: ignore[arg-type]
     group_name="recordings",
     partitions_def=recordings_partitions,
     description="The recording's folder in the library, `recordings/<partition key>/`, with `notes.pdf`, `notes.md`, "
