@@ -151,10 +151,10 @@ def reflink(source: BinaryIO, target: BinaryIO) -> bool:
     return True
 
 
-def lock(descriptor: int) -> bool:
+def lock(descriptor: int, wait: bool = False) -> bool:
     """Take an exclusive lock that ends with the process; False if another holds it or it can't be had here."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
     return True

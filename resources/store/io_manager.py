@@ -18,7 +18,7 @@ from resources.store import records, report
 from resources.store.artifacts import Artifacts, Expected, describe, make_again
 from resources.store.library import Library
 from resources.store.records import Record
-from resources.store.scratch import Scratch, collect, open_scratch
+from resources.store.scratch import Scratch, collect, delete_opened, open_scratch
 
 _ALLOW_MISSING = "allow_missing_partitions"  # the same input metadata as in Dagster's own IO managers
 
@@ -33,7 +33,6 @@ class ArtifactStore(dg.ConfigurableResource):
     library: str = Field(description="Folder of what people open.")
 
     _artifacts: Artifacts | None = PrivateAttr(default=None)
-    _scratches: dict[tuple[str, str | None], list[Scratch]] = PrivateAttr(default_factory=dict)
 
     @property
     def artifacts(self) -> Artifacts:
@@ -47,14 +46,7 @@ class ArtifactStore(dg.ConfigurableResource):
 
         It is deleted by the IO manager once that asset's value for that partition is stored.
         """
-        scratch = open_scratch(self.artifacts.root, asset, partition, digest)
-        self._scratches.setdefault((asset, partition), []).append(scratch)
-        return scratch
-
-    def delete_scratches(self, asset: str, partition: str | None) -> None:
-        """Delete the scratches of an asset's partition that were opened through this resource."""
-        for scratch in self._scratches.pop((asset, partition), []):
-            scratch.delete()
+        return open_scratch(self.artifacts.root, asset, partition, digest)
 
     def collect_scratches(self, days: float = 7) -> int:
         """Delete every scratch nothing was written to for so many days; return how many."""
@@ -140,7 +132,7 @@ class ArtifactIOManager(dg.ConfigurableIOManager):
                 records.STORE_IO: report.io_table([*self._loads.get(_step_key(step), []), line]),
             }
         )
-        self.store.delete_scratches(asset, partition)
+        delete_opened(self.store.artifacts.root, asset, partition)
 
     def _load(self, context: dg.InputContext) -> Any:
         if not context.has_asset_key:

@@ -36,7 +36,7 @@ class Line:
     gb_per_s: float | None
 
     def __str__(self) -> str:
-        speed = "" if self.gb_per_s is None else f", {self.gb_per_s:.2f} GB/s"
+        speed = "" if self.gb_per_s is None or self.bytes < 1e6 else f", {self.gb_per_s:.2f} GB/s"
         return f"{self.what} {self.name}: {readable(self.bytes)} in {self.seconds:.3f} s{speed}"
 
     def row(self) -> dg.TableRecord:
@@ -89,9 +89,9 @@ def files_table(manifest: Manifest) -> dg.TableMetadataValue:
 
 
 def readable(size: int) -> str:
-    """A size in bytes, kB, MB or GB (powers of 1000)."""
+    """A size in B, kB, MB or GB (powers of 1000)."""
     if size < 1000:
-        return f"{size} bytes"
+        return f"{size} B"
     for unit, factor in (("GB", 1e9), ("MB", 1e6)):
         if size >= factor:
             return f"{size / factor:.1f} {unit}"

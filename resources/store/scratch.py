@@ -12,8 +12,11 @@ import os
 import shutil
 import time
 import uuid
+import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from blake3 import blake3
 
@@ -22,13 +25,29 @@ from resources.store.manifests import UNPARTITIONED, component
 from resources.store.types import safe_name
 
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+_TRIES = 50
 _HEADER_SIZE = 65  # 64 hex digits and a line end
+
+# Of this process, not of a resource: Dagster hands the asset and the IO manager different copies of the store.
+_opened: dict[tuple[Path, str, str | None], list[Scratch]] = {}
 
 
 def open_scratch(root: Path, asset: str, partition: str | None, digest: str) -> Scratch:
     """The scratch under a store's root for one asset, partition and digest. It is made when first written to."""
     where = root / "scratch" / component(asset) / (UNPARTITIONED if partition is None else component(partition))
-    return Scratch(root, where / component(digest))
+    scratch = Scratch(root, where / component(digest))
+    opened = _opened.setdefault((root, asset, partition), [])
+    if opened and opened[0].folder != scratch.folder:
+        opened.clear()  # of another config: not this attempt's to delete
+    opened.append(scratch)
+    return scratch
+
+
+def delete_opened(root: Path, asset: str, partition: str | None) -> None:
+    """Delete the scratch that this process opened last for an asset's partition, if it opened one."""
+    for scratch in _opened.pop((root, asset, partition), []):
+        scratch.delete()
 
 
 class Scratch:
@@ -39,7 +58,8 @@ class Scratch:
 
     def __init__(self, root: Path, folder: Path) -> None:
         self._root, self.folder = root, folder
-        self._work: tuple[Path, int] | None = None
+        self._work: Path | None = None
+        self._unlock: Callable[[], object] = lambda: None
 
     def put(self, name: str, content: bytes) -> None:
         """Keep `content` under a flat safe name, durably, in place of what was there. Raises: DiskFull."""
@@ -48,10 +68,12 @@ class Scratch:
         with durable.temporary(self._root / "tmp", durable.READ_WRITE) as (file, temporary_path):
             file.write(_seal(content))
             durable.finish(file)
-            try:
-                self._place(temporary_path, final)
-            except FileNotFoundError:  # another process that used the same scratch has just deleted it
-                self._place(temporary_path, final)
+
+            def place() -> None:
+                durable.make_folder(final.parent, self._root)
+                durable.replace(temporary_path, final)
+
+            _persist(place)
 
     def get(self, name: str) -> bytes | None:
         """What was put under `name`; None if nothing was, or if it is not what was put any more."""
@@ -70,14 +92,11 @@ class Scratch:
     def path(self) -> Path:
         """A folder of this process's own for big files being written. Nothing in it is found again by a retry."""
         if self._work is None:
-            work = self.folder / f"work-{uuid.uuid4().hex}"
             with durable.room(self.folder):
-                durable.make_folder(work, self._root)
-            descriptor = os.open(work, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            durable.lock(descriptor)
-            self._work = work, descriptor
+                self._work, descriptor = _persist(self._make_work)
+            self._unlock = weakref.finalize(self, os.close, descriptor)
             self._clear_dead()
-        return self._work[0]
+        return self._work
 
     def delete(self) -> None:
         """Remove the items, this process's folder, and those of dead processes.
@@ -86,10 +105,9 @@ class Scratch:
         a file that lies in `path`.
         """
         if self._work is not None:
-            work, descriptor = self._work
+            shutil.rmtree(self._work, ignore_errors=True)
             self._work = None
-            shutil.rmtree(work, ignore_errors=True)
-            os.close(descriptor)
+            self._unlock()
         shutil.rmtree(self.folder / "items", ignore_errors=True)
         self._clear_dead()
         with suppress(OSError):  # not empty: another process still works here
@@ -99,15 +117,21 @@ class Scratch:
     def _item(self, name: str) -> Path:
         return self.folder / "items" / safe_name(name)
 
-    def _place(self, temporary_path: Path, final: Path) -> None:
-        durable.make_folder(final.parent, self._root)
-        durable.replace(temporary_path, final)
+    def _make_work(self) -> tuple[Path, int]:
+        """A new folder and the descriptor that keeps it locked. Raises: FileNotFoundError if it was deleted at once."""
+        work = self.folder / f"work-{uuid.uuid4().hex}"
+        durable.make_folder(work, self._root)
+        descriptor = os.open(work, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        durable.lock(descriptor, wait=True)
+        if not work.is_dir():  # another process saw it before it was locked, and took it for a dead one's
+            os.close(descriptor)
+            raise FileNotFoundError(work)
+        return work, descriptor
 
     def _clear_dead(self) -> None:
         """Remove the folders of processes that were killed, so that a retry does not need the space twice."""
-        own = self._work[0] if self._work else None
         for work in self.folder.glob("work-*"):
-            if work == own:
+            if work == self._work:
                 continue
             with suppress(OSError):
                 descriptor = os.open(work, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -132,3 +156,11 @@ def collect(root: Path, older_than_s: float) -> int:
 
 def _seal(content: bytes) -> bytes:
     return blake3(content).hexdigest().encode() + b"\n" + content
+
+
+def _persist(make: Callable[[], _T]) -> _T:
+    """Call `make` again while another process that used the same scratch deletes folders under its feet."""
+    for _ in range(_TRIES):
+        with suppress(FileNotFoundError):
+            return make()
+    return make()

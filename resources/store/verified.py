@@ -47,7 +47,7 @@ class Verified:
             self._reset(error)
 
     def _connect(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._path, timeout=5)
+        database = sqlite3.connect(self._path, timeout=1)
         try:
             database.execute("pragma synchronous = off")  # losing the latest rows costs re-reading, nothing else
             database.execute(_TABLE)

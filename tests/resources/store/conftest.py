@@ -1,5 +1,6 @@
 """A store, a Dagster instance in a temporary folder, and small ways to run assets against them."""
 
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,21 +15,29 @@ from resources.store.records import Record
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+def home() -> Iterator[Path]:
+    """A folder in memory where there is one: these tests sync thousands of times, each some ms on a busy disk."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def instance(home: Path) -> Iterator[dg.DagsterInstance]:
     """A real instance with its tables in files, so that other processes could open it."""
-    (tmp_path / "dagster").mkdir()
-    with dg.DagsterInstance.local_temp(str(tmp_path / "dagster"), {"telemetry": {"enabled": False}}) as instance:
+    (home / "dagster").mkdir()
+    with dg.DagsterInstance.local_temp(str(home / "dagster"), {"telemetry": {"enabled": False}}) as instance:
         yield instance
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "store"
+def root(home: Path) -> Path:
+    return home / "store"
 
 
 @pytest.fixture
-def store(tmp_path: Path, root: Path) -> ArtifactStore:
-    return ArtifactStore(root=str(root), library=str(tmp_path / "library"))
+def store(home: Path, root: Path) -> ArtifactStore:
+    return ArtifactStore(root=str(root), library=str(home / "library"))
 
 
 @pytest.fixture

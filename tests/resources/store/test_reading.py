@@ -1,7 +1,7 @@
 """Which materialization an input is read from: of this run, of its parents, or the latest."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +53,8 @@ class Chain:
 
 
 @pytest.fixture
-def chain(tmp_path: Path, instance: dg.DagsterInstance) -> Chain:
-    folder = tmp_path / "chain"
+def chain(home: Path, instance: dg.DagsterInstance) -> Chain:
+    folder = home / "chain"
     folder.mkdir()
     return Chain(folder, instance)
 
@@ -182,7 +182,7 @@ def test_partitions_have_values_of_their_own(materialize: Materialize) -> None:
     assert received == {key: f"<{key}>" for key in keys}
 
 
-@pytest.mark.parametrize("annotation", [dict[str, File], Any])
+@pytest.mark.parametrize("annotation", [dict[str, File], Mapping[str, File], Any])
 def test_an_input_of_several_partitions_is_always_a_dict(
     annotation: Any, materialize: Materialize, instance: dg.DagsterInstance, failure_of: FailureOf
 ) -> None:
