@@ -20,9 +20,9 @@ from typing import Any
 from resources.pictures import changed, distance, is_blank, jpeg, look_alike, moving_blocks, small
 from resources.progress import Progress, _Logger
 from resources.slide_index import Slide
-from resources.video_frames import Decode, frames
+from resources.video_frames import Decode, Group, frames
 
-_STEP_S, _STILL_S, _LONG_GROUP_S = 0.25, 1.0, 12.0
+_STEP_S, _STILL_S, _FADE_S, _LONG_GROUP_S = 0.25, 1.0, 2.0, 12.0
 _STILL_SHARE = 0.15
 """As much of the picture may move while a slide stands still."""
 _REDRAWN_SHARE = 0.02
@@ -39,13 +39,13 @@ class _Candidate:
     picture: Any
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Group:
-    """A key frame: its time, its timestamp, and how much of the picture is another in the next one (0 to 1)."""
+    """A group of pictures, and how much of the picture (0 to 1) is another in the key frame that follows it."""
 
-    time_s: float
     pts: int
-    change: float
+    time_s: float
+    change: float = 1.0
 
 
 def find_slides(
@@ -67,25 +67,30 @@ def find_slides(
 
 def _groups(path: Path) -> list[_Group]:
     groups: list[_Group] = []
-    before: tuple[float, int, Any] | None = None
-    for time_s, frame in frames(path, lambda _: Decode.KEY):
-        picture = small(frame)
-        if before is not None:
-            groups.append(_Group(before[0], before[1], changed(before[2], picture)))
-        before = time_s, frame.pts, picture
-    if before is not None:
-        groups.append(_Group(before[0], before[1], 1.0))  # the last one is always looked into
+
+    def wanted(group: Group) -> Decode:
+        groups.append(_Group(group.pts, group.time_s))
+        return Decode.KEY
+
+    before: tuple[int, Any] | None = None
+    for _, frame in frames(path, wanted):
+        number, picture = _number(groups, frame.pts), small(frame)
+        if before is not None and number == before[0] + 1:
+            groups[before[0]].change = changed(before[1], picture)
+        before = number, picture
     return groups
+
+
+def _number(groups: Sequence[_Group], pts: int) -> int:
+    return max(0, bisect_right(groups, pts, key=lambda group: group.pts) - 1)
 
 
 def _watch(path: Path, duration_s: float, groups: Sequence[_Group], watcher: _Watcher, log: _Logger) -> None:
     fruitless, looked_into = 0, -1.0
 
-    def wanted(number: int) -> Decode:
+    def wanted(opened: Group) -> Decode:
         nonlocal fruitless, looked_into
-        if number >= len(groups):  # its key frame is damaged
-            return Decode.ALL
-        group = groups[number]
+        number, group = opened.number, groups[opened.number]
         if looked_into >= 0:
             fruitless = 0 if watcher.stood_still_s >= looked_into else fruitless + 1
             looked_into = -1.0
@@ -120,6 +125,7 @@ class _Watcher:
         self._first: _Candidate | None = None
         self._before: tuple[float, Any] | None = None
         self._still_since_s: float | None = None
+        self._left_s = self._appeared_s = 0.0
 
     def see(self, time_s: float, pts: int, is_key: bool, picture: Any) -> None:
         seen = _Candidate(time_s, pts, is_key, picture)
@@ -128,9 +134,13 @@ class _Watcher:
         if self._before is not None:
             moving = moving_blocks(self._before[1], picture)
             if moving.mean() > _STILL_SHARE:
+                if self._still_since_s is not None:
+                    self._left_s = time_s
                 self._still_since_s = None
             elif self._still_since_s is None:
-                self._still_since_s = self._before[0]
+                # A slide that fades in appears when the one before begins to go.
+                self._still_since_s = settled_s = self._before[0]
+                self._appeared_s = self._left_s if 0 <= settled_s - self._left_s <= _FADE_S else settled_s
             if self._still_since_s is not None and time_s - self._still_since_s >= _STILL_S:
                 self.stood_still_s = time_s
                 self._stands_still(seen, moving)
@@ -141,12 +151,11 @@ class _Watcher:
         return self.candidates or ([self._first] if self._first else [])
 
     def _stands_still(self, seen: _Candidate, moving: Any) -> None:
-        assert self._still_since_s is not None
         if is_blank(seen.picture):
             return
         current = self.candidates[-1] if self.candidates else None
         if current is None or changed(current.picture, seen.picture, moving) >= self.min_change:
-            seen.time_s = self._still_since_s
+            seen.time_s = self._appeared_s
             self.candidates.append(seen)
             if len(self.candidates) > _MAX_CANDIDATES:
                 del self.candidates[1::2]
@@ -180,15 +189,14 @@ def most_distinct(candidates: Sequence[_Candidate], count: int) -> list[_Candida
 
 
 def _rendered(path: Path, groups: Sequence[_Group], kept: Sequence[_Candidate]) -> list[tuple[Slide, bytes]]:
-    starts = [group.pts for group in groups]
     modes: dict[int, Decode] = {}
     for candidate in kept:
-        number = max(0, bisect_right(starts, candidate.pts) - 1)
+        number = _number(groups, candidate.pts)
         if modes.get(number) is not Decode.ALL:
-            modes[number] = Decode.KEY if starts[number] == candidate.pts else Decode.ALL
+            modes[number] = Decode.KEY if groups[number].pts == candidate.pts else Decode.ALL
     times = {candidate.pts: candidate.time_s for candidate in kept}
     slides = []
-    for _, frame in frames(path, lambda number: modes.get(number, Decode.NOTHING)):
+    for _, frame in frames(path, lambda group: modes.get(group.number, Decode.NOTHING)):
         if frame.pts in times:
             slides.append((times.pop(frame.pts), *jpeg(frame)))
     return [

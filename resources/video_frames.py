@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from resources.media import opened, start_s, video_stream
 
@@ -28,10 +28,18 @@ class Decode(Enum):
     NOTHING, KEY, ALL = range(3)
 
 
-def frames(path: Path, wanted: Callable[[int], Decode]) -> Iterator[tuple[float, Any]]:
+class Group(NamedTuple):
+    """Pictures from one key frame to the next: number from 0, the key frame's timestamp, and its time in seconds."""
+
+    number: int
+    pts: int
+    time_s: float
+
+
+def frames(path: Path, wanted: Callable[[Group], Decode]) -> Iterator[tuple[float, Any]]:
     """`(seconds from the recording's start, frame)` in order; none if `path` has no video. Damaged frames are left out.
 
-    `wanted` is asked once for each group, numbered from 0, when its first packet is read. Raises `BadInput`.
+    `wanted` is asked once for each group, in order, when its first packet is read. Raises `BadInput`.
     """
     import av
 
@@ -44,21 +52,22 @@ def frames(path: Path, wanted: Callable[[int], Decode]) -> Iterator[tuple[float,
                 other.discard = av.stream.Discard.all
         begin = start_s(container)
         stream.codec_context.thread_type = "AUTO"
-        group, began, mode, last = -1, 0.0, Decode.NOTHING, _NEVER
+        group, mode, last = Group(-1, 0, 0.0), Decode.NOTHING, _NEVER
         for packet in _packets(container, stream):
             stamp = packet.pts if packet.pts is not None else packet.dts
             found: list[Any] = []
-            opens = packet.is_keyframe and stamp is not None
-            if opens and (group < 0 or float(stamp * packet.time_base) - began >= KEY_SPACING_S):
-                group, began = group + 1, float(stamp * packet.time_base)
+            opens = False
+            if packet.is_keyframe and stamp is not None:
+                time_s = float(stamp * packet.time_base) - begin
+                opens = group.number < 0 or time_s - group.time_s >= KEY_SPACING_S
+            if opens:
+                group = Group(group.number + 1, stamp, time_s)
                 before, mode = mode, wanted(group)
-                if mode is not before and before is not Decode.NOTHING:
+                if Decode.KEY in (before, mode):  # a key frame alone may need a fresh decoder to be shown (open groups)
                     found = _rest(stream)
-            elif mode is Decode.KEY:
-                opens = False
-            if packet.size and group >= 0 and (mode is Decode.ALL or (mode is Decode.KEY and opens)):
+            if packet.size and (mode is Decode.ALL or (mode is Decode.KEY and opens)):
                 found += _decoded(stream, packet)
-            if not packet.size and group >= 0:
+            if not packet.size:
                 found += _rest(stream)
             for frame in found:
                 if frame.pts is not None and frame.pts > last and not frame.is_corrupt:
