@@ -1,6 +1,6 @@
 """How long the definitions take to load, against `import dagster` alone: whole processes, in turn, median of n.
 
-    python benchmarks/load.py [n]
+python benchmarks/load.py [n]
 """
 
 import statistics

@@ -22,20 +22,35 @@ class Settings(BaseSettings):
         env_prefix="SCRIPTORIUM_", env_file=PROJECT_ROOT / ".env", env_ignore_empty=True, extra="ignore", frozen=True
     )
 
-    home: Path = Field(PROJECT_ROOT / "data", description="Where everything lies: inbox, library, store, Dagster's own files.")
+    home: Path = Field(
+        PROJECT_ROOT / "data", description="Where everything lies: inbox, library, store, Dagster's own files."
+    )
 
-    settle_seconds: float = Field(10, ge=0, description="A file is taken in once it has not changed for so many seconds.")
-    min_free_gb: float = Field(1.0, ge=0, description="Nothing is taken in while the disk has less free space than this, in GB.")
-    hash_budget_mb: int = Field(2048, ge=1, description="How many MB of new files one sensor tick reads; larger ones take several ticks.")
+    settle_seconds: float = Field(
+        10, ge=0, description="A file is taken in once it has not changed for so many seconds."
+    )
+    min_free_gb: float = Field(
+        1.0, ge=0, description="Nothing is taken in while the disk has less free space than this, in GB."
+    )
+    hash_budget_mb: int = Field(
+        2048, ge=1, description="How many MB of new files one sensor tick reads; larger ones take several ticks."
+    )
     min_recording_s: float = Field(1.0, ge=0, description="A recording shorter than this, in seconds, is refused.")
 
-    speech_model: str = Field("auto", description="`auto`, a faster-whisper model name, or a folder with a CTranslate2 model.")
+    speech_model: str = Field(
+        "auto", description="`auto`, a faster-whisper model name, or a folder with a CTranslate2 model."
+    )
     speech_device: Literal["auto", "cuda", "cpu"] = Field("auto", description="Where speech recognition runs.")
-    speech_language: str | None = Field(None, description="ISO 639-1 code of the recordings' language; found by listening if empty.")
+    speech_language: str | None = Field(
+        None, description="ISO 639-1 code of the recordings' language; found by listening if empty."
+    )
     speech_batch_size: int = Field(8, ge=1, le=64, description="How many windows of speech are decoded at once.")
     speech_threads: int = Field(0, ge=0, description="CPU threads for speech recognition; 0 means all cores.")
 
-    summary_model: str = Field("auto", description="`auto` or `extractive` for the built-in summarizer, or a transformers model name or folder.")
+    summary_model: str = Field(
+        "auto",
+        description="`auto` or `extractive` for the built-in summarizer, or a transformers model name or folder.",
+    )
 
     page_format: Literal["A4", "Letter"] = Field("A4", description="Page size of the notes.")
 

@@ -59,6 +59,4 @@ class Progress:
         if finished or now - self._last_line >= self._every_s:
             self._last_line = now
             left = "" if finished or left_s is None else f", {left_s:.0f} s left"
-            self._log.info(
-                f"{self._task}: {done:.0f}/{self._total:.0f} {self._unit}, {rate:.1f} {self._unit}/s{left}"
-            )
+            self._log.info(f"{self._task}: {done:.0f}/{self._total:.0f} {self._unit}, {rate:.1f} {self._unit}/s{left}")

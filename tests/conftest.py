@@ -1,6 +1,6 @@
 """What every test shares: a home of its own, no model hub, and which tests this machine can run.
 
-A test that can't run here is deselected, and one line says why. `--no-skips` (CI) makes that an error, except for `gpu`.
+A test that can't run here is deselected, and one line says why. `--no-skips` (CI) makes that an error, except `gpu`.
 """
 
 import importlib.util

@@ -1,0 +1,201 @@
+"""The platform against a plain script that calls the same libraries with the same settings: wall and CPU seconds.
+
+    python benchmarks/overhead.py [--long]      # --long: three turns instead of one, and the base model as well
+
+One recording of ten minutes, and ten of twenty seconds, all cut from the sample lecture. Both sides are whole
+processes, with model and fonts already in the cache:
+
+- plain: `overhead_plain.py`, one process for all files, without Dagster and without a store.
+- notes: `scriptorium notes`, one process, one run per file, everything stored, checked and published.
+- inbox: files dropped where a running daemon watches, one process per run; from the drop to the last PDF, less the time
+  a file has to lie still. Its CPU time is that of the daemon, the code server and all runs.
+
+Where the difference goes is read from the runs' own step times.
+"""
+
+import os
+import resource
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+AIM = 1.15
+SETTLE_S = 1.0
+BATCH = "8"
+
+
+def cut(source: Path, target: Path, start_s: float, length_s: float) -> None:
+    """Write `length_s` seconds of the source's sound from `start_s` on, over and over if it is shorter, as FLAC."""
+    import av
+    import numpy as np
+
+    resampler = av.AudioResampler(format="s16", layout="mono", rate=16_000)
+    with av.open(str(source)) as container:
+        frames = [out for frame in container.decode(audio=0) for out in resampler.resample(frame)]
+    samples = np.concatenate([frame.to_ndarray()[0] for frame in frames])
+    wanted = np.resize(np.roll(samples, -int(start_s * 16_000)), int(length_s * 16_000))
+    with av.open(str(target), "w") as out:
+        stream = out.add_stream("flac", rate=16_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(wanted.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate = 16_000
+        # FLAC frames have a fixed size: the resampler's buffer cuts the one long frame into such.
+        fifo = av.AudioFifo()
+        fifo.write(frame)
+        while chunk := fifo.read(4096, partial=True):
+            out.mux(stream.encode(chunk))
+        out.mux(stream.encode(None))
+
+
+def measured(run: Callable[[], None]) -> tuple[float, float]:
+    """Wall and CPU seconds of what `run` does in child processes that it waits for."""
+
+    def cpu() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    start, before = time.perf_counter(), cpu()
+    run()
+    return time.perf_counter() - start, cpu() - before
+
+
+def plain(model: Path, cache: Path, files: list[Path], work: Path) -> None:
+    script = ROOT / "benchmarks" / "overhead_plain.py"
+    subprocess.run([sys.executable, str(script), str(model), str(cache), str(work / "plain"), BATCH, *map(str, files)],
+                   check=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})  # fmt: skip
+
+
+def home_env(home: Path, cache: Path, model: Path) -> dict[str, str]:
+    home.mkdir(parents=True)
+    (home / "cache").symlink_to(cache)
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("SCRIPTORIUM_", "DAGSTER_"))}
+    return env | {
+        "SCRIPTORIUM_HOME": str(home), "SCRIPTORIUM_SPEECH_MODEL": str(model), "SCRIPTORIUM_SPEECH_BATCH_SIZE": BATCH,
+        "SCRIPTORIUM_SETTLE_SECONDS": str(SETTLE_S), "SCRIPTORIUM_MIN_FREE_GB": "0",
+    }  # fmt: skip
+
+
+def notes(model: Path, cache: Path, files: list[Path], work: Path) -> None:
+    env = home_env(work / "notes", cache, model)
+    subprocess.run([sys.executable, "-m", "dagster_project.cli", "notes", *map(str, files)],
+                   check=True, cwd=ROOT, env=env, stdout=subprocess.DEVNULL)  # fmt: skip
+
+
+def inbox(model: Path, cache: Path, files: list[Path], work: Path) -> tuple[float, float]:
+    """Wall seconds from the drop to the last PDF, and CPU seconds of everything the drop caused."""
+    home = work / "inbox home"
+    env = home_env(home, cache, model)
+    cli = [sys.executable, "-m", "dagster_project.cli"]
+    subprocess.run([*cli, "setup"], check=True, cwd=ROOT, env=env, stdout=subprocess.DEVNULL)
+    wall = 0.0
+
+    def drop() -> None:
+        nonlocal wall
+        daemon = subprocess.Popen(
+            ["env", "--default-signal=INT,TERM", *cli, "dev", "--port", "0"],
+            cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        try:
+            time.sleep(20)  # it has loaded and its first ticks are over
+            start = time.perf_counter()
+            for file in files:
+                shutil.copy(file, home / "inbox" / "recordings")
+            while len(list(home.glob("library/recordings/*/notes.pdf"))) < len(files):
+                if time.perf_counter() - start > 1800:
+                    raise TimeoutError("the inbox is not done after half an hour")
+                time.sleep(0.2)
+            wall = time.perf_counter() - start - SETTLE_S
+            time.sleep(3)  # the last run writes its last event
+        finally:
+            daemon.send_signal(signal.SIGINT)
+            daemon.wait(60)
+
+    _, cpu = measured(drop)
+    return wall, cpu
+
+
+def where_it_goes(home: Path) -> None:
+    """Print the seconds of each step, summed over the runs of a home, and what of the runs is in no step."""
+    import dagster as dg
+    from dagster import DagsterEventType
+
+    steps: dict[str, float] = {}
+    runs = 0.0
+    with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
+        for record in instance.get_run_records():
+            runs += (record.end_time or 0) - (record.start_time or 0)
+            started: dict[str, float] = {}
+            for entry in instance.all_logs(
+                record.dagster_run.run_id, of_type={DagsterEventType.STEP_START, DagsterEventType.STEP_SUCCESS}
+            ):
+                if entry.step_key and entry.dagster_event:
+                    if entry.dagster_event.event_type == DagsterEventType.STEP_START:
+                        started[entry.step_key] = entry.timestamp
+                    else:
+                        took = entry.timestamp - started[entry.step_key]
+                        steps[entry.step_key] = steps.get(entry.step_key, 0.0) + took
+    shown = ", ".join(f"{name} {took:.1f}" for name, took in sorted(steps.items(), key=lambda item: -item[1]))
+    print(f"  steps (s): {shown}; between steps {runs - sum(steps.values()):.1f}", flush=True)
+
+
+def report(name: str, ratio: float, aim: float | None) -> None:
+    verdict = "ok" if aim is None or ratio <= aim else "short"
+    print(f"{name} {ratio:.2f} {'-' if aim is None else aim} {verdict}", flush=True)
+
+
+def model_folder(name: str, cache: Path) -> Path:
+    from resources.speech_models import prepare_model
+
+    return prepare_model(name, "cpu", cache, True, print)[1]
+
+
+def main(turns: int, models: list[str]) -> None:
+    with tempfile.TemporaryDirectory(prefix="overhead-") as folder:
+        work, cache = Path(folder), Path(folder) / "cache"
+        cache.mkdir()
+        from resources import fonts
+
+        fonts.faces(cache)
+        long = work / "ten minutes.flac"
+        cut(ROOT / "samples" / "lecture.mp4", long, 0, 600)
+        short = [work / f"twenty seconds {index}.flac" for index in range(10)]
+        for index, file in enumerate(short):
+            cut(ROOT / "samples" / "lecture.mp4", file, index * 12, 20)
+        for name in models:
+            model = model_folder(name, cache)
+            figures: dict[str, list[tuple[float, float]]] = {}
+            for turn in range(turns):
+                for what, files in (("long", [long]), ("short", short)):
+                    place = work / f"{name}-{what}-{turn}"
+                    place.mkdir()
+                    sides = {
+                        "plain": partial(measured, partial(plain, model, cache, files, place)),
+                        "notes": partial(measured, partial(notes, model, cache, files, place)),
+                        "inbox": partial(inbox, model, cache, files, place),
+                    }
+                    for side, run in sides.items():
+                        wall, cpu = run()
+                        figures.setdefault(f"{what} {side}", []).append((wall, cpu))
+                        print(f"{name} {what} {side}: {wall:.1f} s wall, {cpu:.1f} s CPU", flush=True)
+                    where_it_goes(place / "notes")
+            for what in ("long", "short"):
+                for side in ("notes", "inbox"):
+                    for index, unit in enumerate(("wall", "cpu")):
+                        ratio = statistics.median(
+                            ours[index] / theirs[index]
+                            for ours, theirs in zip(figures[f"{what} {side}"], figures[f"{what} plain"], strict=True)
+                        )
+                        aim = AIM if (what, side, unit) == ("long", "notes", "wall") else None
+                        report(f"overhead_{name}_{what}_{side}_{unit}", ratio, aim)
+
+
+if __name__ == "__main__":
+    several = "--long" in sys.argv[1:]
+    main(3 if several else 1, ["base", "tiny.en"] if several else ["base"])

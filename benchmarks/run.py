@@ -1,0 +1,48 @@
+"""Run the benchmarks and end with one table: name, measured, aim, verdict.
+
+    python benchmarks/run.py [--long]
+
+Each benchmark is a script beside this one that ends with lines `<name> <measured> <aim> <ok|short|unmeasured>`.
+"""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+# Script, its arguments in `make bench`, its arguments in `make bench-long`.
+BENCHMARKS = [
+    ("load.py", ["7"], ["15"]),
+    ("sensor.py", [], ["--long"]),
+    ("overhead.py", [], ["--long"]),
+]
+LINE = re.compile(r"(\S+) (\S+) (\S+) (ok|short|unmeasured)$")
+
+
+def main(long: bool) -> int:
+    rows: list[tuple[str, str, str, str]] = []
+    failed = []
+    for script, short_args, long_args in BENCHMARKS:
+        start = time.monotonic()
+        print(f"== {script}", flush=True)
+        command = [sys.executable, "-u", str(Path(__file__).parent / script), *(long_args if long else short_args)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                print(line, end="", flush=True)
+                if match := LINE.match(line.strip()):
+                    rows.append(match.groups())  # type: ignore[arg-type]
+        if process.returncode:
+            failed.append(script)
+        print(f"== {script}: {time.monotonic() - start:.0f} s", flush=True)
+    print(f"\n{'name':<28} {'measured':>10} {'aim':>8}  verdict")
+    for name, measured, aim, verdict in rows:
+        print(f"{name:<28} {measured:>10} {aim:>8}  {verdict}")
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main("--long" in sys.argv[1:]))

@@ -1,0 +1,127 @@
+"""What the definitions promise: light to load, described, checked, and put together in one place."""
+
+import json
+import subprocess
+import sys
+
+import dagster as dg
+import pytest
+
+from dagster_project.definitions import build_defs, defs
+from dagster_project.partitions import recordings_partitions
+from dagster_project.settings import PROJECT_ROOT
+
+HEAVY = [
+    "torch",
+    "transformers",
+    "lightning",
+    "faster_whisper",
+    "ctranslate2",
+    "onnxruntime",
+    "mlflow",
+    "matplotlib",
+    "pandas",
+    "pyarrow",
+    "sklearn",
+    "av",
+    "fpdf",
+    "PIL",
+    "numpy",
+]
+CHAIN = ["audio", "notes", "published", "slides", "subtitles", "summary", "transcript"]
+
+
+def _specs() -> dict[str, dg.AssetSpec]:
+    return {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+
+
+def test_loading_the_definitions_imports_nothing_heavy() -> None:
+    code = (
+        "import json, sys; import dagster; before = set(sys.modules); import dagster_project.definitions;"
+        f"print(json.dumps(sorted((set(sys.modules) - before) & set({HEAVY}))))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert json.loads(out) == []
+
+
+def test_the_definitions_validate() -> None:
+    dg.Definitions.validate_loadable(defs)
+
+
+def test_the_chain_is_what_the_design_draws() -> None:
+    parents = {name: sorted(dep.asset_key.to_user_string() for dep in spec.deps) for name, spec in _specs().items()}
+    assert parents == {
+        "recording": [],
+        "audio": ["recording"],
+        "slides": ["recording"],
+        "transcript": ["audio"],
+        "subtitles": ["transcript"],
+        "summary": ["transcript"],
+        "notes": ["slides", "summary", "transcript"],
+        "published": ["notes", "subtitles"],
+    }
+
+
+@pytest.mark.parametrize("name", ["recording", *CHAIN])
+def test_every_asset_is_described(name: str) -> None:
+    spec = _specs()[name]
+    assert spec.description
+    assert len(spec.description) > 60
+    assert spec.group_name == "recordings"
+    assert spec.kinds
+    assert spec.owners == ["team:scriptorium"]
+    assert spec.partitions_def == recordings_partitions
+    assert name == "recording" or spec.code_version
+
+
+def test_checks_are_computed_with_their_asset_or_name_their_partitions() -> None:
+    graph = defs.resolve_asset_graph()
+    checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys}
+    assert checked >= {"audio", "transcript", "summary", "notes", "subtitles", "slides"}
+    for checks in defs.asset_checks or []:  # stand-alone ones; without partitions they would load all of them
+        assert all(spec.partitions_def == recordings_partitions for spec in checks.check_specs)
+
+
+@pytest.mark.parametrize(("job", "assets"), [("recordings", CHAIN), ("renotes", ["notes", "published", "summary"])])
+def test_jobs_hold_the_assets_they_say(job: str, assets: list[str]) -> None:
+    made = defs.resolve_job_def(job)
+    assert sorted(key.to_user_string() for key in made.asset_layer.executable_asset_keys) == assets
+    assert made.executor_def.name == "in_process"
+
+
+def test_sensors_run_by_default() -> None:
+    assert {sensor.name: sensor.default_status for sensor in defs.sensors or []} == {
+        "recordings": dg.DefaultSensorStatus.RUNNING,
+        "failures": dg.DefaultSensorStatus.RUNNING,
+    }
+
+
+def test_an_unknown_override_is_refused() -> None:
+    with pytest.raises(TypeError, match="speach"):
+        build_defs(speach=1)
+
+
+def test_workspace_and_pyproject_name_the_same_module() -> None:
+    assert "module_name: dagster_project.definitions" in (PROJECT_ROOT / "workspace.yaml").read_text()
+    assert 'module_name = "dagster_project.definitions"' in (PROJECT_ROOT / "pyproject.toml").read_text()
+
+
+PURE = [
+    "resources.errors",
+    "resources.progress",
+    "resources.media",
+    "resources.timecode",
+    "resources.store.types",
+    "resources.store.blobs",
+    "resources.store.manifests",
+    "resources.store.codecs",
+    "resources.store.scratch",
+    "resources.speech_documents",
+    "resources.summary_documents",
+]
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_pure_modules_import_without_dagster(module: str) -> None:
+    code = f"import sys; sys.modules['dagster'] = None; sys.modules['mlflow'] = None; import {module}"
+    subprocess.run([sys.executable, "-c", code], check=True)
