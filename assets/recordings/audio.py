@@ -48,7 +48,7 @@ class AudioConfig(dg.Config):
     kinds={"python", "flac"},
     owners=OWNERS,
     code_version=_VERSION,
-    dagster_type=dg.PythonObjectDagsterType(File),
+    dagster_type=File,  # type: ignore[arg-type]
     description=(
         "The sound of a recording: FLAC, 16 kHz, mono, 16 bits, made from its best audio stream. It keeps the"
         " recording's clock: second 0 is the start of the file, and gaps are filled with silence."

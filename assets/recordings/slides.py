@@ -48,7 +48,7 @@ class SlidesConfig(dg.Config):
     kinds={"python", "jpeg"},
     owners=OWNERS,
     code_version="1",
-    dagster_type=dg.PythonObjectDagsterType(Files),
+    dagster_type=Files,  # type: ignore[arg-type]
     description=(
         "The slides shown in a video, each once: JPEG files of at most 1600 pixels, and `slides.json` with the second"
         " at which each appears. Without any picture for sound alone."

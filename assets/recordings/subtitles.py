@@ -36,7 +36,7 @@ _PREVIEW_CUES = 20
     owners=["team:scriptorium"],
     code_version="1",
     # Named here: with checks beside the value, Dagster reads no type off the annotation.
-    dagster_type=dg.PythonObjectDagsterType(Files),
+    dagster_type=Files,  # type: ignore[arg-type]
     description=(
         f"Subtitles as `transcript.srt` and `transcript.vtt`: at most {LINES} lines of {LINE} characters and "
         f"{LONGEST_S:.0f} seconds, cut where sentences and clauses end. Made from the words of the transcript."

@@ -6,6 +6,7 @@ Does not belong here: how speech is recognised (`resources/speech.py`).
 
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import dagster as dg
 
@@ -15,8 +16,11 @@ from resources.errors import BadInput, MissingOriginal, failures
 from resources.identity import shown
 from resources.speech import Speech
 from resources.speech_documents import Transcript
+from resources.store.io_manager import ArtifactStore
 from resources.store.types import File
 from resources.timecode import clock
+
+_CODE_VERSION = "1"
 
 _SURE = 0.7
 """Below this probability the language may well be another one, and the text then means nothing."""
@@ -33,9 +37,9 @@ _PREVIEW_SEGMENTS = 20
     kinds={"python", "json"},
     owners=["team:scriptorium"],
     pool="gpu",
-    code_version="1",
+    code_version=_CODE_VERSION,
     # Named here: with checks beside the value, Dagster reads no type off the annotation.
-    dagster_type=dg.PythonObjectDagsterType(Transcript),
+    dagster_type=Transcript,  # type: ignore[arg-type]
     # Once more for a device that was full or failed; bad input and missing models are never tried again.
     retry_policy=dg.RetryPolicy(max_retries=1, delay=30),
     description=(
@@ -61,11 +65,15 @@ _PREVIEW_SEGMENTS = 20
         ),
     ],
 )
-def transcript(context: dg.AssetExecutionContext, audio: File, speech: Speech) -> dg.MaterializeResult:
+def transcript(
+    context: dg.AssetExecutionContext, audio: File, speech: Speech, store: ArtifactStore
+) -> dg.MaterializeResult:
     started = time.monotonic()
     with failures():
+        # What was heard before an interruption; the IO manager deletes it once the transcript is stored.
+        partial = store.scratch("transcript", context.partition_key, _digest(audio.only))
         try:
-            heard = speech.transcribe(audio.only, context.log)
+            heard = speech.transcribe(audio.only, context.log, partial)
         except BadInput as error:
             raise BadInput(f'"{_name(context)}": {error.message}', error.remedy) from error
     wall_s = time.monotonic() - started
@@ -88,6 +96,12 @@ def transcript(context: dg.AssetExecutionContext, audio: File, speech: Speech) -
         },
         check_results=[_within(heard), _sure(heard), _covered(heard)],
     )
+
+
+def _digest(audio: Path) -> str:
+    from blake3 import blake3
+
+    return blake3(_CODE_VERSION.encode()).update_mmap(audio).hexdigest()
 
 
 def _name(context: dg.AssetExecutionContext) -> str:
