@@ -1,0 +1,183 @@
+"""The command `scriptorium`.
+
+Belongs here: commands, their options and their help. Does not belong here: the work, which is imported when it is asked
+for, so that `scriptorium --help` is quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dagster_project import terminal
+from resources.errors import ScriptoriumError
+
+if TYPE_CHECKING:
+    from dagster_project.settings import Settings
+
+app = typer.Typer(
+    name="scriptorium",
+    help="Recordings in, notes out. Drop files into the inbox while `scriptorium dev` runs, or name them here.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Run a command. Exit code 0: done; 1: something failed, said in one line; 2: wrong usage; 130: Ctrl-C."""
+    try:
+        app()
+    except ScriptoriumError as error:
+        terminal.error(error.message, error.remedy)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        terminal.error(f"{type(error).__name__}: {error}", f"This is a bug; the details are in {_kept_traceback()}.")
+        sys.exit(1)
+
+
+def _kept_traceback() -> Path:
+    """Write the traceback of the exception being handled to a file, and return its path."""
+    descriptor, name = tempfile.mkstemp(prefix="scriptorium-", suffix=".log")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        traceback.print_exc(file=file)
+    return Path(name)
+
+
+def _settings() -> Settings:
+    from pydantic import ValidationError
+
+    from dagster_project.settings import Settings
+
+    try:
+        return Settings()
+    except ValidationError as wrong:
+        for problem in wrong.errors():
+            name = "_".join(str(part) for part in problem["loc"]).upper()
+            terminal.error(f"SCRIPTORIUM_{name}: {problem['msg']} (it is {problem['input']!r}).", "Correct it.")
+        sys.exit(2)
+
+
+@app.command()
+def notes(
+    files: Annotated[
+        list[str], typer.Argument(help="Recordings: files, folders (with all in them), patterns like '*.mp4'.")
+    ],
+    again: Annotated[bool, typer.Option("--again", help="Make everything anew, also what is already made.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what the libraries print as well.")] = False,
+) -> None:
+    """Make notes of recordings here and now, and print where the PDFs are.
+
+    Each recording becomes a run that the Dagster UI shows. What is already made is not made again, and a command that
+    was stopped goes on where it left off. The paths go to standard output, everything else to standard error.
+    """
+    settings = _settings()
+    from dagster_project.running import Interrupts
+
+    with Interrupts() as interrupts:
+        from dagster_project.notes import Stopped, make_notes
+
+        try:
+            done = make_notes(settings, files, again=again, verbose=verbose, interrupts=interrupts)
+        except Stopped:
+            raise typer.Exit(130) from None
+    raise typer.Exit(0 if done else 1)
+
+
+@app.command()
+def backfill(
+    product: Annotated[str, typer.Argument(help="The asset group, e.g. recordings.")],
+    keys: Annotated[
+        list[str] | None, typer.Argument(help="Partition keys; without them, all that the option finds.")
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Make everything anew, of every partition.")] = False,
+    missing: Annotated[
+        bool, typer.Option("--missing", help="Make what was never made, or whose stored or library files are gone.")
+    ] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Make what the latest run failed to make.")] = False,
+) -> None:
+    """Make partitions again, by Dagster's daemon, and wait for them.
+
+    With KEYs alone, all their assets are made anew; with --missing or --failed only what these find of them, and no
+    more than that: notes that only lost their library copy are copied again, nothing is listened to again. A daemon is
+    started for the while if none is alive. Runs that crash are retried.
+    """
+    if all_ + missing + failed > 1 or (all_ and keys) or not (all_ or missing or failed or keys):
+        raise typer.BadParameter("Give either --all, or --missing or --failed (with or without KEYs), or KEYs.")
+    settings = _settings()
+    from dagster_project.backfill import Mode, run
+
+    mode: Mode = "missing" if missing else "failed" if failed else "all"
+    raise typer.Exit(0 if run(settings, product, keys or [], mode) else 1)
+
+
+@app.command()
+def doctor() -> None:
+    """Say of each part of this install whether it is fine, and what to do if not. Exit code 1 if one is bad."""
+    settings = _settings()
+    from dagster_project.doctor import examine
+
+    raise typer.Exit(1 if terminal.table(examine(settings)) else 0)
+
+
+@app.command()
+def demo() -> None:
+    """Take the sample lecture through the inbox, the sensor and a run to a PDF, and compare it with what was said."""
+    settings = _settings()
+    from dagster_project.demo import run
+
+    raise typer.Exit(0 if run(settings) else 1)
+
+
+@app.command()
+def setup() -> None:
+    """Make the folders, and write dagster.yaml if there is none."""
+    settings = _settings()
+    from dagster_project.instance import prepare
+
+    home = prepare(settings)
+    typer.echo(f"home   {settings.homes.home}")
+    typer.echo(f"inbox  {settings.homes.recordings_inbox}")
+    if home != settings.homes.dagster:
+        typer.echo(f"runs   {home} (from DAGSTER_HOME)")
+
+
+@app.command()
+def dev(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. The UI has no login: keep it on this machine.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the UI.")] = 3000,
+) -> None:
+    """Start the Dagster UI, its daemon and the sensors; stop with Ctrl-C."""
+    settings = _settings()
+    from dagster_project import daemon
+    from dagster_project.instance import WORKSPACE, bury_orphans, opened
+
+    with opened(settings) as instance:
+        if daemon.alive(instance):
+            terminal.error(
+                "A daemon already works on this home.", "Stop it first, or wait 45 s if it was killed a moment ago."
+            )
+            raise typer.Exit(1)
+        for run in bury_orphans(instance, daemon_alive=False):
+            typer.echo(f"run {run.run_id[:8]} was left over from a crash; it is retried")
+    typer.echo(f"UI     http://{host}:{port}")
+    typer.echo(f"inbox  {settings.homes.recordings_inbox}")
+    typer.echo(f"notes  {settings.homes.library / 'recordings'}")
+    sys.stdout.flush()
+    command = [sys.executable, "-m", "dagster", "dev", "-h", host, "-p", str(port), "-w", str(WORKSPACE)]
+    os.execv(sys.executable, command)
+
+
+if __name__ == "__main__":
+    main()

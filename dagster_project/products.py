@@ -1,0 +1,159 @@
+"""A product as the command line sees it: its assets, its partitions, and what of a partition has to be made again.
+
+Belongs here: choosing the smallest selection of assets that repairs a partition. Does not belong here: running it.
+A product is an asset group whose assets share one partitions definition.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+
+from resources.errors import BadInput
+from resources.publication import Publication
+from resources.store import records
+from resources.store.io_manager import ArtifactStore
+
+Selections = Mapping[tuple[dg.AssetKey, ...], Sequence[str]]
+"""Partition keys by the assets to make for them, these in the order in which they are made."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """An asset group: its assets in the order in which they are made, and its partitions."""
+
+    name: str
+    assets: tuple[dg.AssetKey, ...]
+    partitions: dg.PartitionsDefinition[str]
+
+    def keys(self, instance: dg.DagsterInstance) -> list[str]:
+        """All partition keys, oldest first."""
+        return list(self.partitions.get_partition_keys(dynamic_partitions_store=instance))
+
+
+def find(defs: dg.Definitions, name: str) -> Product:
+    """The product called `name`. BadInput lists those that can be had."""
+    graph = defs.resolve_asset_graph()
+    groups: dict[str, list[dg.AssetKey]] = defaultdict(list)
+    for key in graph.toposorted_asset_keys:
+        node = graph.get(key)
+        if node.is_materializable and node.partitions_def is not None and node.group_name is not None:
+            groups[node.group_name].append(key)
+    if name not in groups:
+        raise BadInput(f"There is no product {name!r}.", f"Choose one of: {', '.join(sorted(groups))}.")
+    definitions = [graph.get(key).partitions_def for key in groups[name]]
+    first = definitions[0]
+    if first is None or any(other != first for other in definitions):
+        raise BadInput(
+            f"The assets of {name} have different partitions.", "Backfill them one by one in the Dagster UI."
+        )
+    return Product(name, tuple(groups[name]), first)
+
+
+def chosen(product: Product, instance: dg.DagsterInstance, keys: Sequence[str]) -> list[str]:
+    """`keys` without repetitions, or all of the product's if none are given. BadInput names one that does not exist."""
+    known = product.keys(instance)
+    if not keys:
+        return known
+    for key in keys:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=5, cutoff=0.4) or known[-5:]
+            more = f" (of {len(known)})" if len(known) > len(near) else ""
+            remedy = f"There are: {', '.join(near)}{more}." if known else f"{product.name} has no partitions yet."
+            raise BadInput(f"{product.name} has no partition {key!r}.", remedy)
+    return list(dict.fromkeys(keys))
+
+
+def everything(product: Product, keys: Iterable[str]) -> Selections:
+    """All assets for each key."""
+    return _grouped(product, {key: set(product.assets) for key in keys})
+
+
+def missing(product: Product, instance: dg.DagsterInstance, store: ArtifactStore, keys: Iterable[str]) -> Selections:
+    """For each key what has no materialization, or whose manifest, blobs or library files are gone or damaged.
+
+    Nothing else is made again: what was made from a lost artifact is still good, and what a lost one is made from too.
+    """
+    return _grouped(product, {key: _lost(product, instance, store, key) for key in keys})
+
+
+def failed(product: Product, instance: dg.DagsterInstance, store: ArtifactStore, keys: Iterable[str]) -> Selections:
+    """For each key whose latest run failed or was canceled: what that run was to make and did not, and what is missing.
+
+    A key without any run is not failed; `missing` finds it.
+    """
+    found: dict[str, set[dg.AssetKey]] = {}
+    for key in keys:
+        run = latest_run(product, instance, key)
+        if run is not None and run.status in (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED):
+            found[key] = _unmade(product, instance, run, key) | _lost(product, instance, store, key)
+    return _grouped(product, found)
+
+
+def latest_run(product: Product, instance: dg.DagsterInstance, key: str) -> dg.DagsterRun | None:
+    """The newest run of `key` that makes an asset of this product."""
+    for run in instance.get_runs(dg.RunsFilter(tags={"dagster/partition": key}), limit=20):
+        if _planned(product, instance, run):
+            return run
+    return None
+
+
+def library_pdf(store: ArtifactStore, instance: dg.DagsterInstance, key: str) -> Path | None:
+    """The PDF of a recording in the library, if it is published and there."""
+    record = records.latest(instance, dg.AssetKey("published"), key)
+    if record is None or record.manifest is None or store.missing(record.manifest):
+        return None
+    publication = store.load(record)
+    if not isinstance(publication, Publication):
+        return None
+    pdf = Path(store.library) / publication.folder / "notes.pdf"
+    return pdf if pdf.is_file() else None
+
+
+def _grouped(product: Product, wanted: Mapping[str, set[dg.AssetKey]]) -> Selections:
+    groups: dict[tuple[dg.AssetKey, ...], list[str]] = defaultdict(list)
+    for key, assets in wanted.items():
+        if selection := tuple(asset for asset in product.assets if asset in assets):
+            groups[selection].append(key)
+    return groups
+
+
+def _lost(product: Product, instance: dg.DagsterInstance, store: ArtifactStore, key: str) -> set[dg.AssetKey]:
+    return {asset for asset in product.assets if not _whole(instance, store, asset, key)}
+
+
+def _whole(instance: dg.DagsterInstance, store: ArtifactStore, asset: dg.AssetKey, key: str) -> bool:
+    record = records.latest(instance, asset, key)
+    if record is None:
+        return False
+    if record.manifest is None:  # reported by hand: there is nothing of it that could be lost
+        return True
+    if store.missing(record.manifest):
+        return False
+    if Publication.__name__ not in store.artifacts.manifest(record.manifest).detail.values():
+        return True
+    publication = store.load(record)
+    assert isinstance(publication, Publication)
+    folder = Path(store.library) / publication.folder
+    # Only what is gone: a person may have written into a file, and nobody may undo that unasked.
+    return all((folder / name).is_file() for name in publication.files)
+
+
+def _planned(product: Product, instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[dg.AssetKey]:
+    """The assets of the product that a run was to make."""
+    if run.asset_selection is not None:
+        return set(product.assets) & run.asset_selection
+    planned = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
+    keys = {entry.dagster_event.asset_key for entry in planned if entry.dagster_event}
+    return {asset for asset in product.assets if asset in keys}
+
+
+def _unmade(product: Product, instance: dg.DagsterInstance, run: dg.DagsterRun, key: str) -> set[dg.AssetKey]:
+    """What the run was to make and did not; for a re-execution, that is all its predecessors left over as well."""
+    made = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    return _planned(product, instance, run) - {e.dagster_event.asset_key for e in made if e.dagster_event}
