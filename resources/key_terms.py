@@ -56,8 +56,10 @@ def key_terms(sentences: Sequence[Sentence], vocabulary: Vocabulary, wanted: int
     often = {stems: term for stems, term in terms.items() if len(term.times) >= 2}
     chosen = _choose(often, wanted)
     if len(chosen) < min(_FEW, wanted):
-        listed = {part for stems in chosen for part in (stems, *((stem,) for stem in stems))}
-        once = {stems: term for stems, term in terms.items() if len(stems) == 1 and stems not in listed}
+        listed: set[_Stems] = {part for stems in chosen for part in (stems, *((stem,) for stem in stems))}
+        once: dict[_Stems, _Term] = {
+            stems: term for stems, term in terms.items() if len(stems) == 1 and stems not in listed
+        }
         chosen += _choose(once, min(_FEW, wanted) - len(chosen))
     return [KeyTerm(term=_surface(terms[stems]), times_s=_spread(terms[stems].times)) for stems in chosen]
 

@@ -4,7 +4,8 @@ Belongs here: cutting the transcript to the model's measure, what is asked, read
 said. Does not belong here: torch and transformers (`transformers_models.py`). Pure: no Dagster, no numpy.
 
 Nothing of the recording is left out: every sentence is in a part, every part is asked for, and a part without an
-answer is an error. Every quarter of the points is merged by itself, so the beginning can't crowd out the end.
+answer is an error. Points that hardly share a word with their part are no answer. Every quarter of the points is
+merged by itself, so the beginning can't crowd out the end.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ _POINT_TOKENS = 80
 _SPARE_TOKENS = 16
 """Joining sentences and framing a request may cost a few tokens more than the parts."""
 
+_LEAST_SHARE = 1 / 3
+"""Of a point's words with a subject, so many must be said in its part; else the model speaks of something else."""
 _LEAST_LETTERS = 8
 """A line with fewer says nothing: a lone number, a heading, an "OK"."""
 
@@ -83,7 +86,8 @@ def write(
     `language` is its English name. Raises: WriterFailed if a part stays without an answer, or the model takes too few
     tokens to read one.
     """
-    asker = _Asker(writer, language, partial)
+    matcher = _Matcher(sentences, vocabulary)
+    asker = _Asker(writer, language, matcher, log, partial)
     room = writer.room - asker.overhead() - _SPARE_TOKENS
     if room < 64:
         raise WriterFailed(
@@ -95,13 +99,12 @@ def write(
     progress = Progress(log, "summary", len(parts), "parts")
     points: list[_Point] = []
     for number, part in enumerate(parts, start=1):
-        lines = asker.ask(_MAP, part.text, each, f"part {number} of {len(parts)}", part=number, parts=len(parts))
-        points += [_Point(line, part.first, part.last) for line in lines]
+        span, what = (part.first, part.last), f"part {number} of {len(parts)}"
+        points += asker.ask(_MAP, part.text, each, span, what, part=number, parts=len(parts))
         progress.update(number)
     points = _distinct(points)
     while len(points) > wanted:
         points = _distinct(_merge(points, asker, writer, room, wanted))
-    matcher = _Matcher(sentences, vocabulary)
     bullets = [Bullet(time_s=matcher.time_of(point), text=point.text) for point in points]
     return sorted(bullets, key=lambda bullet: bullet.time_s)
 
@@ -169,8 +172,8 @@ def read_points(answer: str, limit: int, *, cut_short: bool = False) -> list[str
 class _Asker:
     """Asks the model in the recording's language, keeps the answers, and does not take silence for one."""
 
-    def __init__(self, writer: Writer, language: str, partial: Partial | None) -> None:
-        self._writer, self._language, self._partial = writer, language, partial
+    def __init__(self, writer: Writer, language: str, matcher: _Matcher, log: Any, partial: Partial | None) -> None:
+        self._writer, self._language, self._matcher, self._log, self._partial = writer, language, matcher, log, partial
 
     def overhead(self) -> int:
         """Tokens of the longer request without its text."""
@@ -178,23 +181,27 @@ class _Asker:
         requests = [_MAP.format(**empty, part=999, parts=999), _REDUCE.format(**empty)]
         return max(self._writer.count(self._request(request, "")) for request in requests)
 
-    def ask(self, wording: str, text: str, count: int, what: str, **more: int) -> list[str]:
+    def ask(self, wording: str, text: str, count: int, span: tuple[int, int], what: str, **more: int) -> list[_Point]:
+        """At most `count` points on `text`, which stands for the sentences `span`. Raises: WriterFailed."""
         request = self._request(wording.format(language=self._language, count=count, text=text, **more), text)
         identity = "\n".join([self._writer.name, str(count), request])
         name = f"{hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()}.txt"
-        kept = self._partial.get(name) if self._partial else None
+        kept = None if self._partial is None else self._partial.get(name)
         if kept is not None:
-            return kept.decode().split("\n")
+            return [_Point(line, *span) for line in kept.decode().split("\n")]
         for again in (False, True):
             answer, cut_short = self._writer.ask(request, _POINT_TOKENS * count, again=again)
-            points = read_points(answer, count, cut_short=cut_short)
+            answered = [_Point(line, *span) for line in read_points(answer, count, cut_short=cut_short)]
+            points = [point for point in answered if self._matcher.supports(point)]
+            if len(points) < len(answered):
+                self._log.info(f"summary: {len(answered) - len(points)} points on {what} left out: not said there")
             if points:
-                if self._partial:
-                    self._partial.put(name, "\n".join(points).encode())
+                if self._partial is not None:
+                    self._partial.put(name, "\n".join(point.text for point in points).encode())
                 return points
         raise WriterFailed(
             f"{self._writer.name} gave no points for {what} of the transcript, asked twice.",
-            "Choose another model for SCRIPTORIUM_SUMMARY_MODEL, or `extractive`.",
+            "Choose another model for SCRIPTORIUM_SUMMARY_MODEL, one that follows instructions, or `extractive`.",
         )
 
     def _request(self, instructions: str, text: str) -> str:
@@ -213,8 +220,7 @@ def _merge(points: list[_Point], asker: _Asker, writer: Writer, room: int, wante
         if len(group) > share:
             first, last = min(point.first for point in group), max(point.last for point in group)
             text = "\n".join(f"- {point.text}" for point in group)
-            lines = asker.ask(_REDUCE, text, share, f"group {number} of the notes")
-            group = [_Point(line, first, last) for line in lines]
+            group = asker.ask(_REDUCE, text, share, (first, last), f"group {number} of the notes")
         merged += group
     return merged
 
@@ -244,6 +250,12 @@ class _Matcher:
         self._stems = [self._subjects(sentence.text) for sentence in sentences]
         found = Counter(stem for stems in self._stems for stem in stems)
         self._rarity = {stem: math.log(1 + len(sentences) / count) for stem, count in found.items()}
+
+    def supports(self, point: _Point) -> bool:
+        """Whether enough of the point's words are said in the sentences it was written from."""
+        stems = self._subjects(point.text)
+        said = frozenset().union(*self._stems[point.first : point.last])
+        return bool(stems) and len(stems & said) >= _LEAST_SHARE * len(stems)
 
     def time_of(self, point: _Point) -> float:
         """When the point is said; the start of what it was written from, if no sentence there shares a word with it."""
