@@ -23,7 +23,7 @@ _SHOWN = 5  # missing passages named in a check's metadata
 _PREVIEW_CHARS = 2000
 
 
-@dg.asset(
+@dg.asset(  # type: ignore[call-overload]  # dagster_type takes a class, too
     group_name="recordings",
     partitions_def=recordings_partitions,
     description="The notes: `notes.pdf` with title, summary, key terms, slides and transcript, every part with its "
@@ -33,7 +33,7 @@ _PREVIEW_CHARS = 2000
     owners=["team:scriptorium"],
     code_version="1",
     # With check specs Dagster takes no type from a MaterializeResult's annotation, and would expect no value.
-    dagster_type=Files,  # type: ignore[arg-type]
+    dagster_type=Files,
     check_specs=[
         dg.AssetCheckSpec(
             "pdf_opens_and_holds_summary",

@@ -15,8 +15,8 @@ from resources.store.io_manager import ArtifactStore
 from resources.store.types import Files
 
 
-@dg.asset(
-    dagster_type=Publication,  # type: ignore[arg-type]
+@dg.asset(  # type: ignore[call-overload]  # dagster_type takes a class, too
+    dagster_type=Publication,
     group_name="recordings",
     partitions_def=recordings_partitions,
     description="The recording's folder in the library, `recordings/<partition key>/`, with `notes.pdf`, `notes.md`, "

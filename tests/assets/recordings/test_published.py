@@ -26,7 +26,7 @@ class Setup:
 
         @dg.asset(
             partitions_def=recordings_partitions,
-            dagster_type=dg.PythonObjectDagsterType(Files),
+            dagster_type=Files,
             check_specs=[dg.AssetCheckSpec("pdf_opens_and_holds_summary", asset="notes", blocking=True)],
         )
         def notes() -> dg.MaterializeResult:
