@@ -7,17 +7,16 @@ Does not belong here: what is asked, and what becomes of the answers (`transform
 from __future__ import annotations
 
 import copy
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from resources.errors import MissingExtra, MissingModel, ScriptoriumError
+from resources.model_hub import hub
 
-_HUB_TIMEOUT_S = 10
 _LARGEST_ROOM = 3072
 """Tokens given to a model at once, even if it takes more: small models lose what stands in the middle of long texts."""
-_WEIGHTS = ["*.json", "*.model", "*.txt", "*.jinja", "*.safetensors", "*.bin"]
-_refused: set[str] = set()
-"""Models a hub could not give; it is asked once per process."""
+_FILES = ["*.json", "*.model", "*.txt", "*.jinja", "*.safetensors", "*.bin"]
 
 
 class WriterFailed(ScriptoriumError):
@@ -39,28 +38,19 @@ def find(model: str, cache: str, offline: bool) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     own = str(Path(cache) / "huggingface") if cache else None
+    for folder in dict.fromkeys([None, own]):
+        with suppress(LocalEntryNotFoundError, HFValidationError):
+            return Path(huggingface_hub.snapshot_download(model, cache_dir=folder, local_files_only=True))
     try:
-        for folder in {None, own}:
-            try:
-                return Path(huggingface_hub.snapshot_download(model, cache_dir=folder, local_files_only=True))
-            except LocalEntryNotFoundError:
-                continue
-        if offline or model in _refused or huggingface_hub.constants.HF_HUB_OFFLINE:
-            raise MissingModel(
-                f"The summary model {model} is not on this machine, and no model hub is asked.",
-                "Fetch it once while online, or set SCRIPTORIUM_SUMMARY_MODEL to a folder, or to `extractive`.",
-            )
-        return Path(
-            huggingface_hub.snapshot_download(
-                model, cache_dir=own, allow_patterns=_WEIGHTS, etag_timeout=_HUB_TIMEOUT_S
-            )
-        )
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        _refused.add(model)
-        raise MissingModel(
-            f"The summary model {model} can't be fetched: {str(error).splitlines()[0]}",
-            "Check its name and the network, or set SCRIPTORIUM_SUMMARY_MODEL to a folder, or to `extractive`.",
-        ) from error
+        if hub.has(model, offline):
+            return Path(huggingface_hub.snapshot_download(model, cache_dir=own, allow_patterns=_FILES))
+        why = hub.why(offline)
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        why = str(error).strip().splitlines()[0]
+    raise MissingModel(
+        f"The summary model {model} is not on this machine, and can't be fetched: {why}.",
+        "Check its name, fetch it once while online, or set SCRIPTORIUM_SUMMARY_MODEL to a folder or to `extractive`.",
+    )
 
 
 def language_name(code: str) -> str:

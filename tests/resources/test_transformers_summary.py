@@ -227,7 +227,7 @@ def test_an_interruption_stops_the_model_between_two_tokens(tmp_path: Path, shor
     threading.Timer(1.0, lambda: signal.raise_signal(signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
         writer.ask("Tell me everything.", 10**6)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.train
