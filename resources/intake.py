@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -90,6 +90,9 @@ class Intake:
         self.ledger = Ledger(ledger, product.asset, _storage_id(instance))
         self._sensor_name = sensor_name
         self._keys_by_start: dict[str, list[str]] | None = None
+        self._events: dict[str, Reported | None] = {}
+        self._runs: dict[str, str] = {}
+        self._inspected: dict[Path, Mapping[str, Any]] = {}
 
     def __enter__(self) -> Intake:
         return self
@@ -115,7 +118,7 @@ class Intake:
             row = self.ledger.file(place)
             digest = self.ledger.digest_of(row.key) if row and row.key and row.knows(stat) else None
             if digest is None:
-                self.product.inspect(path)
+                self.inspect(path)
                 progress = Progress(log, f"reading {shown(name)}", stat.size / 1e6, "MB") if log else None
                 digest, _ = digest_some(
                     place, stat, read=None if progress is None else lambda done: progress.update(done / 1e6)
@@ -132,6 +135,12 @@ class Intake:
         due = self.due(key, digest, place, stat)
         return Taken(key, digest, path, due.event, due.run)
 
+    def inspect(self, path: Path) -> Mapping[str, Any]:
+        """What is in the file; looked into once while this intake is open. Raises `BadInput`, `OSError`."""
+        if path not in self._inspected:
+            self._inspected[path] = self.product.inspect(path)
+        return self._inspected[path]
+
     def key_for(self, name: str, digest: str) -> str:
         """The key of these bytes: the one they already have, whatever they were called; else a new one from `name`.
 
@@ -140,18 +149,14 @@ class Intake:
         known = self.ledger.key_of(digest)
         if known is not None:
             return known
-        for key in self._keys(digest[:KEY_HEX]):
-            if digest.startswith(key.rpartition("~")[2]):
-                event = self.reported(key)
-                if event is None or event.digest == digest:
-                    return key
+        alike = self._keys(digest[:KEY_HEX])
+        for key in alike:
+            event = self.reported(key)
+            if digest.startswith(key.rpartition("~")[2]) and (event is None or event.digest == digest):
+                return key
         for length in range(KEY_HEX, len(digest) + 1, 8):
             key = partition_key(name, digest, length)
-            owner = self.ledger.digest_of(key)
-            if owner is None:
-                event = self.reported(key)
-                owner = None if event is None else event.digest
-            if owner is None or owner == digest:
+            if key not in alike and self.ledger.digest_of(key) in (None, digest):
                 return key
         raise AssertionError("two contents with one BLAKE3 digest")
 
@@ -165,18 +170,54 @@ class Intake:
 
     def reported(self, key: str) -> Reported | None:
         """The latest event of `key`, from Dagster's event log."""
-        records = self.instance.fetch_materializations(
-            dg.AssetRecordsFilter(asset_key=dg.AssetKey(self.product.asset), asset_partitions=[key]), limit=1
-        ).records
-        if not records or records[0].asset_materialization is None:
-            return None
-        said = records[0].asset_materialization.metadata
-        try:
-            return Reported(
-                str(said["path"].value), _whole(said["size"]), _whole(said["mtime_ns"]), str(said["digest"].value)
-            )
-        except (KeyError, TypeError, ValueError):
-            return None  # an event somebody reported by hand
+        self.look_up([key])
+        return self._events[key]
+
+    def look_up(self, keys: Sequence[str]) -> None:
+        """Ask Dagster for the events and runs of these keys together; what was asked is kept while this intake is open.
+
+        One question for fifty keys costs little more than one for a single key.
+        """
+        keys = [key for key in keys if key not in self._events]
+        if not keys:
+            return
+        events = self._latest_events(self.product.asset, keys)
+        for key in keys:
+            self._events[key] = _reported(events.get(key))
+        self._runs |= dict.fromkeys(keys, "missing") | self._run_states(keys)
+        missing = [key for key in keys if self._runs[key] == "missing"]
+        if missing:
+            # Made, though the runs have been pruned since.
+            self._runs |= dict.fromkeys(self._latest_events(self.product.finished, missing), "exists")
+
+    def _latest_events(self, asset: str, keys: Sequence[str]) -> dict[str, dg.AssetMaterialization]:
+        latest: dict[str, dg.AssetMaterialization] = {}
+        wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=list(keys))
+        cursor, more = None, True
+        while more and len(latest) < len(keys):
+            page = self.instance.fetch_materializations(wanted, limit=1000, cursor=cursor)
+            for record in page.records:  # newest first
+                if record.asset_materialization is not None and record.partition_key is not None:
+                    latest.setdefault(record.partition_key, record.asset_materialization)
+            cursor, more = page.cursor, page.has_more
+        return latest
+
+    def _run_states(self, keys: Sequence[str]) -> dict[str, str]:
+        """`exists` or `starting` for keys of which Dagster has a run with this run key.
+
+        A run counts once it is past NOT_STARTED: before that the daemon may have died with it, and asking again makes
+        the daemon launch that very run. One that another process created is given a minute.
+        """
+        states: dict[str, str] = {}
+        for record in self.instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: list(keys)})):
+            tags = record.dagster_run.tags
+            if tags.get(SENSOR_TAG) not in (None, self._sensor_name):
+                continue  # another product's sensor took in the same bytes
+            if record.dagster_run.status != dg.DagsterRunStatus.NOT_STARTED:
+                states[tags[RUN_KEY_TAG]] = "exists"
+            elif SENSOR_TAG not in tags and time.time() - record.create_timestamp.timestamp() < _STARTING_S:
+                states.setdefault(tags[RUN_KEY_TAG], "starting")
+        return states
 
     def due(self, key: str, digest: str, path: str, stat: FileStat) -> Due:
         """What still has to be told to Dagster about `key`, whose bytes lie at `path` now.
@@ -185,9 +226,9 @@ class Intake:
         """
         event = self.reported(key)
         there = event is not None and event.digest == digest and unchanged(event.path, event.size, event.mtime_ns)
-        run = self._run_state(key)
-        missing = run == "missing" and not self._finished(key)
-        return Due(None if there else self.event(key, digest, path, stat), missing, run == "starting", event)
+        run = self._runs[key]
+        needed = None if there else self.event(key, digest, path, stat)
+        return Due(needed, run == "missing", run == "starting", event)
 
     def event(self, key: str, digest: str, path: str, stat: FileStat) -> dg.AssetMaterialization:
         """The event that says where the bytes of `key` lie. Its data version is their digest."""
@@ -202,35 +243,22 @@ class Intake:
                 "size": stat.size,
                 "mtime_ns": dg.MetadataValue.text(str(stat.mtime_ns)),
                 "digest": dg.MetadataValue.text(digest),
-                **self.product.inspect(Path(path)),
+                **self.inspect(Path(path)),
             },
             tags={DATA_VERSION_TAG: digest},
         )
 
-    def _run_state(self, key: str) -> str:
-        """`exists`, `starting` or `missing`: what Dagster has of a run with this run key.
 
-        A run counts once it is past NOT_STARTED: before that the daemon may have died with it, and asking again makes
-        the daemon launch that very run. One that another process created is given a minute.
-        """
-        state = "missing"
-        for record in self.instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: key})):
-            sensor = record.dagster_run.tags.get(SENSOR_TAG)
-            if sensor not in (None, self._sensor_name):
-                continue  # another product's sensor took in the same bytes
-            if record.dagster_run.status != dg.DagsterRunStatus.NOT_STARTED:
-                return "exists"
-            if sensor is None and time.time() - record.create_timestamp.timestamp() < _STARTING_S:
-                state = "starting"
-        return state
-
-    def _finished(self, key: str) -> bool:
-        """True if the product of `key` was made, even if its runs have been pruned since."""
-        return bool(
-            self.instance.fetch_materializations(
-                dg.AssetRecordsFilter(asset_key=dg.AssetKey(self.product.finished), asset_partitions=[key]), limit=1
-            ).records
+def _reported(event: dg.AssetMaterialization | None) -> Reported | None:
+    if event is None:
+        return None
+    said = event.metadata
+    try:
+        return Reported(
+            str(said["path"].value), _whole(said["size"]), _whole(said["mtime_ns"]), str(said["digest"].value)
         )
+    except (KeyError, TypeError, ValueError):
+        return None  # an event somebody reported by hand
 
 
 def _storage_id(instance: dg.DagsterInstance) -> str:

@@ -14,7 +14,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +30,8 @@ from sensors.refusals import due_reports
 FILE_TAG = "scriptorium/file"
 _TRIES = 5
 """So often an error that may pass is tried again before the file is refused."""
+_TOGETHER = 50
+"""So many keys are asked about in one question to Dagster's storage."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ class _Tick:
     failures: Path
     events: list[dg.AssetMaterialization | dg.AssetObservation] = field(default_factory=list)
     runs: list[dg.RunRequest] = field(default_factory=list)
+    asked: set[str] = field(default_factory=set)
     known: int = 0
     waiting: list[str] = field(default_factory=list)
     reading: str = ""
@@ -121,10 +124,13 @@ class _Tick:
         settled = self._sort(found, rows)
         self._look_for_moved(rows)
         # First what earlier ticks found out and Dagster may still lack, then new files: small ones first.
-        for original in self.ledger.originals(only_open=True):
+        for batch in _batches(self.ledger.originals(only_open=True)):
             if not self._room():
                 break
-            self._consider(original)
+            self.intake.look_up([original.key for original in batch])
+            for original in batch:
+                if self._room():
+                    self._ask(original)
         self._identify(sorted(settled, key=lambda file: file.stat.size))
         self._report_refusals()
         return self._answer()
@@ -198,6 +204,7 @@ class _Tick:
         left = self.limits.bytes_per_tick
         # A file that is already read in part keeps half the budget, however many small ones come in.
         kept = left // 2 if any(begun(file.path, file.stat) for file in files) else 0
+        new: list[Original] = []
         for file in files:
             if not self._room():
                 self.waiting.append(file.path)
@@ -212,7 +219,11 @@ class _Tick:
             if digest is not None:
                 key = self.intake.key_for(Path(file.path).name, digest)
                 self.ledger.take(file.path, file.stat, key, digest)
-                self._consider(Original(key, digest, file.path, file.stat.size, file.stat.mtime_ns, True))
+                new.append(Original(key, digest, file.path, file.stat.size, file.stat.mtime_ns, True))
+            if len(new) + len(self.runs) >= self.limits.new_per_tick:
+                self._ask_new(new)
+                new = []
+        self._ask_new(new)
 
     def _read(self, file: Found, allowance: int, part: int) -> tuple[str | None, int]:
         """Look into one file and hash it; whatever is wrong with it ends here.
@@ -225,7 +236,7 @@ class _Tick:
             if not part:
                 check_name(file.path)
                 os.close(os.open(file.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
-                self.intake.product.inspect(Path(file.path))
+                self.intake.inspect(Path(file.path))
             digest, read = digest_some(file.path, file.stat, allowance, self.deadline)
             if digest is None:
                 share = begun(file.path, file.stat) / file.stat.size
@@ -245,11 +256,18 @@ class _Tick:
             self._try_later(file, error)
         return None, 0
 
-    def _consider(self, original: Original) -> None:
+    def _ask_new(self, originals: Sequence[Original]) -> None:
+        """Ask for files looked into in this tick; however late it is, for that takes next to no time."""
+        self.intake.look_up([original.key for original in originals])
+        for original in originals:
+            self._ask(original)
+
+    def _ask(self, original: Original) -> None:
         """Ask for what Dagster lacks of this key; close it if that is nothing."""
         key = original.key
-        if any(request.run_key == key for request in self.runs):
-            return  # two copies of one file in one tick
+        if key in self.asked or len(self.runs) >= self.limits.new_per_tick:
+            return
+        self.asked.add(key)
         copies = self.ledger.copies(key, self.root)
         if not copies:
             self.ledger.close(key)  # its file is gone; should it come back, it is opened again
@@ -312,3 +330,8 @@ class _Tick:
             dynamic_partitions_requests=[self.intake.product.partitions_def.build_add_request(keys)] if keys else [],
             asset_events=self.events,
         )
+
+
+def _batches(originals: list[Original]) -> Iterator[list[Original]]:
+    for start in range(0, len(originals), _TOGETHER):
+        yield originals[start : start + _TOGETHER]

@@ -1,10 +1,15 @@
 """A real inbox, a real Dagster instance, real media; ticks are applied in the order the daemon applies them."""
 
+import contextlib
 import math
 import os
 import struct
+import sys
+import tempfile
+import time
+import uuid
 import wave
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,10 +32,32 @@ def published(context: dg.AssetExecutionContext) -> None:
         )
 
 
+_opened: list[str] | None = None
+
+
+def _listen(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "open" and _opened is not None and isinstance(arguments[0], str | bytes | os.PathLike):
+        _opened.append(os.fsdecode(arguments[0]))
+
+
+sys.addaudithook(_listen)  # stays for the process, and does nothing unless a test asks for it
+
+
+@contextlib.contextmanager
+def opening() -> Iterator[list[str]]:
+    """The paths this process opens meanwhile, as Python's own audit reports them."""
+    global _opened
+    _opened = []
+    try:
+        yield _opened
+    finally:
+        _opened = None
+
+
 def write_wav(path: Path, seconds: float = 2.0, tone: int = 440, rate: int = 8000) -> Path:
     """Write a tone; another `tone` gives other bytes."""
     frames = b"".join(
-        struct.pack("<h", int(8000 * math.sin(2 * math.pi * tone * i / rate))) for i in range(int(seconds * rate))
+        struct.pack("<h", int(8000 * math.sin(2 * math.pi * tone * i / rate))) for i in range(round(seconds * rate))
     )
     with wave.open(os.fspath(path), "wb") as out:
         out.setnchannels(1)
@@ -120,15 +147,27 @@ class Place:
     def start(
         self, key: str, tags: dict[str, str], status: dg.DagsterRunStatus = dg.DagsterRunStatus.STARTED
     ) -> dg.DagsterRun:
-        return self.instance.create_run_for_job(
-            self.definitions().resolve_job_def("recordings"),
-            tags={**tags, "dagster/run_key": key, "dagster/partition": key},
-            status=status,
+        """Create the run that the daemon would create (its snapshots left out, which take most of the time)."""
+        return self.instance.run_storage.add_run(
+            dg.DagsterRun(
+                job_name="recordings",
+                run_id=str(uuid.uuid4()),
+                tags={**tags, "dagster/run_key": key, "dagster/partition": key},
+                status=status,
+            )
         )
 
     def ticks(self, count: int = 3) -> None:
         for _ in range(count):
             self.tick()
+
+    def until(self, reached: Callable[[], bool], seconds: float = 20.0, pause: float = 0.1) -> None:
+        """Tick until `reached`; fails after `seconds`."""
+        end = time.monotonic() + seconds
+        while not reached():
+            assert time.monotonic() < end, "it never came to that"
+            self.tick()
+            time.sleep(pause)
 
     def keys(self) -> Sequence[str]:
         return self.instance.get_dynamic_partitions("recordings")
@@ -143,13 +182,54 @@ class Place:
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp() as local:
+    """A real instance; in memory where the machine has such a folder, for SQLite waits for the disk at every event."""
+    memory = Path("/dev/shm")
+    with (
+        tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder,
+        dg.DagsterInstance.local_temp(folder) as local,
+    ):
         yield local
 
 
 @pytest.fixture
 def place(tmp_path: Path, instance: dg.DagsterInstance) -> Place:
     return Place(tmp_path, instance)
+
+
+@pytest.fixture
+def nobodys() -> Iterator[tuple[Place, Callable[[], contextlib.AbstractContextManager[None]]]]:
+    """A place that belongs to another user, and a context in which this process is that user. Needs root."""
+    import av  # noqa: F401 - what is imported late must be there before the packages become unreadable
+    import blake3  # noqa: F401
+    import slugify  # noqa: F401
+
+    import resources.media  # noqa: F401
+
+    nobody = 65534
+
+    @contextlib.contextmanager
+    def become() -> Iterator[None]:
+        for folder, _, names in os.walk(home):
+            for path in [Path(folder), *(Path(folder) / name for name in names)]:
+                os.chown(path, nobody, nobody, follow_symlinks=False)
+        os.setegid(nobody)
+        os.seteuid(nobody)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
+
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        (home / "dagster").mkdir()
+        with dg.DagsterInstance.local_temp(str(home / "dagster")) as local:
+            yield Place(home, local), become
+
+
+@pytest.fixture
+def opened():  # type: ignore[no-untyped-def]
+    return opening
 
 
 @pytest.fixture
