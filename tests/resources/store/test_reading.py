@@ -164,7 +164,7 @@ def test_an_input_never_made_is_named(materialize: Materialize, failure_of: Fail
 
 
 def test_partitions_have_values_of_their_own(materialize: Materialize) -> None:
-    keys = ["a~1", "b/../c", "..", "é ü", "x" * 250, "A", "a"]
+    keys = ["b/../c", "..", "é ü", "x" * 250]
     partitions, received = dg.StaticPartitionsDefinition(keys), {}
 
     @dg.asset(partitions_def=partitions)
