@@ -8,7 +8,7 @@ import base64
 
 import dagster as dg
 
-from assets.recordings.source import original
+from assets.recordings.source import described
 from dagster_project.partitions import recordings_partitions
 from resources.errors import failures
 from resources.notes_content import Origin
@@ -58,7 +58,7 @@ def notes(
 ) -> dg.MaterializeResult:
     """Set the notes and read them back."""
     with failures():
-        source = original(context)
+        source = described(context)
         origin = Origin(source.title, source.name, source.digest, source.created, source.duration_s)
         shown = [Picture(slide.name, slide.time_s, slide.width, slide.height) for slide in read_slides(slides)]
         pictures = {picture.name: slides[picture.name] for picture in shown}

@@ -46,9 +46,19 @@ class Original:
 
 
 def original(context: dg.AssetExecutionContext) -> Original:
-    """The file behind this run's partition, by the latest event of `recording`.
+    """The recording of this run's partition, with its file held against what was taken in.
 
     Raises `MissingOriginal` if it was never taken in, is gone, can't be read, or holds other bytes now.
+    """
+    known = described(context)
+    _check(known)
+    return known
+
+
+def described(context: dg.AssetExecutionContext) -> Original:
+    """What is known of the recording of this run's partition; its file is not looked at and may be gone.
+
+    Raises `MissingOriginal` if it was never taken in.
     """
     key = context.partition_key
     wanted = dg.AssetRecordsFilter(asset_key=recording.key, asset_partitions=[key])
@@ -59,9 +69,7 @@ def original(context: dg.AssetExecutionContext) -> Original:
             f'No recording was ever taken in as "{key}".',
             "Put its file into the inbox, or give it to `scriptorium notes`.",
         )
-    known = _read(materialization.metadata)
-    _check(known)
-    return known
+    return _read(materialization.metadata)
 
 
 def _read(metadata: Mapping[str, dg.MetadataValue]) -> Original:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.recordings.source import original
+from assets.recordings.source import described
 from dagster_project.partitions import recordings_partitions
 from resources.errors import BadInput, MissingOriginal, failures
 from resources.identity import shown
@@ -106,7 +106,7 @@ def _digest(audio: Path) -> str:
 
 def _name(context: dg.AssetExecutionContext) -> str:
     try:
-        return shown(original(context).name)
+        return shown(described(context).name)
     except MissingOriginal:  # the message is about something else
         return context.partition_key
 
