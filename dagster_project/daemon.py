@@ -42,9 +42,9 @@ class Daemon:
     """Makes sure a daemon works while the block runs: the one that is there, else one of our own.
 
     Never a second one: heartbeats tell of a foreign daemon, a lock file of one that another command has just started.
-    Call `ensure()` while waiting: it takes over from a foreign daemon that has died, and raises BadInstance if our own
-    did. Our own is started in a session of its own, so that Ctrl-C does not reach it, and ended by its process id; runs
-    it has started come to their end by themselves.
+    Call `ensure()` first and while waiting: it takes over from a foreign daemon that has died, and raises BadInstance
+    if our own did. Our own is started in a session of its own, so that Ctrl-C does not reach it, and ended by its
+    process id; runs it has started come to their end by themselves.
     """
 
     def __init__(
@@ -66,7 +66,6 @@ class Daemon:
         return self._process is not None
 
     def __enter__(self) -> Self:
-        self.ensure()
         return self
 
     def ensure(self) -> None:

@@ -52,7 +52,8 @@ def run(settings: Settings) -> bool:
         elif _runs(instance, key):
             board.line("The sample was begun before: making what is missing of it.")
             selections = products.missing(product, instance, store, [key])
-            done = not launch_and_wait(instance, dagster_home(settings), selections, board, "scriptorium demo").failed
+            home = dagster_home(settings)
+            done = not launch_and_wait(instance, home, product, selections, board, "scriptorium demo").failed
         else:
             done = _by_sensor(settings, instance, board, key)
         if not done:
@@ -73,6 +74,7 @@ def _by_sensor(settings: Settings, instance: dg.DagsterInstance, board: terminal
     row.stage("waiting for the sensor to notice it")
     with daemon.Daemon(instance, dagster_home(settings), say=board.line) as runner:
         end = time.monotonic() + _PATIENCE_S + settings.settle_seconds
+        runner.ensure()
         while not (runs := _runs(instance, key)):
             if time.monotonic() > end:
                 row.finish(False, "the sensor asked for no run; is it switched on? See its ticks in `scriptorium dev`")

@@ -30,6 +30,7 @@ class Product:
     name: str
     assets: tuple[dg.AssetKey, ...]
     partitions: dg.PartitionsDefinition[str]
+    parents: Mapping[dg.AssetKey, frozenset[dg.AssetKey]]
 
     def keys(self, instance: dg.DagsterInstance) -> list[str]:
         """All partition keys, oldest first."""
@@ -52,7 +53,8 @@ def find(defs: dg.Definitions, name: str) -> Product:
         raise BadInput(
             f"The assets of {name} have different partitions.", "Backfill them one by one in the Dagster UI."
         )
-    return Product(name, tuple(groups[name]), first)
+    parents = {key: frozenset(graph.get(key).parent_keys) & set(groups[name]) for key in groups[name]}
+    return Product(name, tuple(groups[name]), first, parents)
 
 
 def chosen(product: Product, instance: dg.DagsterInstance, keys: Sequence[str]) -> list[str]:
@@ -93,6 +95,28 @@ def failed(product: Product, instance: dg.DagsterInstance, store: ArtifactStore,
         if run is not None and run.status in (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED):
             found[key] = _unmade(product, instance, run, key) | _lost(product, instance, store, key)
     return _grouped(product, found)
+
+
+def layers(product: Product, assets: Iterable[dg.AssetKey]) -> list[tuple[dg.AssetKey, ...]]:
+    """`assets` in parts that Dagster backfills whole; each part may need what the parts before it make.
+
+    An asset backfill goes from the assets that have no ancestor in it to their children, and on: it never comes to one
+    that is tied to it only by assets left out, and yet counts as successful (ran).
+    """
+    ancestors: dict[dg.AssetKey, set[dg.AssetKey]] = {}
+    for asset in product.assets:  # parents come first
+        ancestors[asset] = set(product.parents[asset]).union(*(ancestors[parent] for parent in product.parents[asset]))
+    left, found = set(assets), []
+    while left:
+        part: set[dg.AssetKey] = set()
+        for asset in product.assets:
+            if asset in left and (not ancestors[asset] & left or product.parents[asset] & part):
+                part.add(asset)
+        while late := {asset for asset in part if ancestors[asset] & (left - part)}:
+            part -= late
+        found.append(tuple(asset for asset in product.assets if asset in part))
+        left -= part
+    return found
 
 
 def latest_run(product: Product, instance: dg.DagsterInstance, key: str) -> dg.DagsterRun | None:

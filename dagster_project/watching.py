@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import dagster as dg
@@ -36,6 +36,15 @@ class Outcome:
 
     made: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+
+    def add(self, later: Outcome) -> None:
+        """Join what became of a further part of the keys' assets: a key is made if all its parts are."""
+        self.failed = {**later.failed, **self.failed}
+        self.made = [key for key in dict.fromkeys([*self.made, *later.made]) if key not in self.failed]
+
+
+def _names(assets: Iterable[dg.AssetKey]) -> str:
+    return ", ".join(asset.to_user_string() for asset in assets)
 
 
 @dataclass(frozen=True)
@@ -110,13 +119,9 @@ class Watch:
                     self._look_at(group, key, runs.get(key, []), over)
         return len(self.outcome.made) + len(self.outcome.failed) == len(self._rows)
 
-    def settle(self, within_s: float = 60.0) -> None:
-        """Wait for Dagster to note that the backfills are over, which it does every 30 s."""
-        end = time.monotonic() + within_s
-        while time.monotonic() < end:
-            if all(self._status(group) in BULK_ACTION_TERMINAL_STATUSES for group in self._groups):
-                return
-            time.sleep(POLL_S)
+    def concluded(self) -> bool:
+        """Whether Dagster has noted that the backfills are over, which its daemon does every 30 s."""
+        return all(self._status(group) in BULK_ACTION_TERMINAL_STATUSES for group in self._groups)
 
     def cancel(self, within_s: float = 30.0) -> None:
         """Cancel the backfills, and their runs right away; wait for the runs to stop."""
@@ -156,8 +161,9 @@ class Watch:
         planned = {asset for run in runs for asset in run.asset_selection or ()}
         # A backfill may take several runs for a key, one after the other.
         if ended is not None and (over or not ended.ok or planned >= set(group.assets)):
-            made = ", ".join(asset.to_user_string() for asset in group.assets)
-            self._end(key, Over(True, f"made {made}") if ended.ok else ended)
+            if ended.ok and (skipped := [asset for asset in group.assets if asset not in planned]):
+                ended = Over(False, f"Dagster ended the backfill without {_names(skipped)}")
+            self._end(key, Over(True, f"made {_names(group.assets)}") if ended.ok else ended)
 
     def _end(self, key: str, ended: Over) -> None:
         if ended.ok:
