@@ -16,7 +16,7 @@ SMALL = (160, 90)
 _BLOCKS = (16, 9)
 _CHANGED, _MOVED, _BLANK_SPREAD = 8.0, 4.0, 3.0
 """Levels of 255: a block whose mean difference is larger shows something else, or moves; so small a spread is blank."""
-_FLAT, _SAME_HASH = 3.0, 0.04
+_FLAT, _SAME_HASH = 3.0, 0.4
 LONGEST_SIDE, JPEG_QUALITY = 1600, 85
 
 
@@ -50,7 +50,7 @@ def look_alike(a: Any, b: Any, min_change: float) -> bool:
     """Whether two pictures are one slide: hardly a block differs, or only the brightness does (difference hash)."""
     import numpy as np
 
-    return changed(a, b) < min_change or float(np.mean(_hash(a) != _hash(b))) < _SAME_HASH
+    return changed(a, b) < min_change or float(np.mean(_hash(a) != _hash(b))) < _SAME_HASH * min_change
 
 
 def distance(pictures: Any, one: Any) -> Any:
@@ -60,15 +60,15 @@ def distance(pictures: Any, one: Any) -> Any:
     return np.abs(pictures - one).mean((1, 2))
 
 
-def jpeg(frame: Any) -> tuple[bytes, int, int]:
-    """A frame upright, with square pixels, at most 1600 pixels long: JPEG of quality 85, its width and height."""
+def jpeg(frame: Any, pixel_shape: float) -> tuple[bytes, int, int]:
+    """A frame upright, with square pixels, at most 1600 pixels long: JPEG of quality 85, its width and height.
+
+    `pixel_shape` is the width of the frame's pixels in units of their height.
+    """
     from PIL import Image
 
     image = frame.to_image()
-    width, height = image.size
-    shape = frame.sample_aspect_ratio if hasattr(frame, "sample_aspect_ratio") else None
-    if shape and shape > 0:
-        width = round(width * float(shape))
+    width, height = image.width * pixel_shape, image.height
     scale = min(1.0, LONGEST_SIDE / max(width, height))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     if size != image.size:

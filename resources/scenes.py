@@ -12,7 +12,7 @@ Belongs here: what a slide is. Does not belong here: decoding (`video_frames.py`
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 from resources.pictures import changed, distance, is_blank, jpeg, look_alike, moving_blocks, small
 from resources.progress import Progress, _Logger
 from resources.slide_index import Slide
-from resources.video_frames import Decode, Group, frames
+from resources.video_frames import Decode, Group, frames, pixel_shape
 
 _STEP_S, _STILL_S, _FADE_S, _LONG_GROUP_S = 0.25, 1.0, 2.0, 12.0
 _STILL_SHARE = 0.15
@@ -126,6 +126,7 @@ class _Watcher:
         self._before: tuple[float, Any] | None = None
         self._still_since_s: float | None = None
         self._left_s = self._appeared_s = 0.0
+        self._another_s: float | None = None
 
     def see(self, time_s: float, pts: int, is_key: bool, picture: Any) -> None:
         seen = _Candidate(time_s, pts, is_key, picture)
@@ -155,11 +156,18 @@ class _Watcher:
             return
         current = self.candidates[-1] if self.candidates else None
         if current is None or changed(current.picture, seen.picture, moving) >= self.min_change:
-            seen.time_s = self._appeared_s
+            seen.time_s = self._appeared_s if self._another_s is None else max(self._appeared_s, self._another_s)
+            self._another_s = None
             self.candidates.append(seen)
             if len(self.candidates) > _MAX_CANDIDATES:
                 del self.candidates[1::2]
             return
+        if changed(current.picture, seen.picture) >= self.min_change:
+            # What has just moved may stand still in a moment, as a slide much like the last.
+            if self._another_s is None:
+                self._another_s = seen.time_s
+            return
+        self._another_s = None
         redrawn = moving_blocks(current.picture, seen.picture).mean() > _REDRAWN_SHARE
         if redrawn or (seen.is_key and not current.is_key):
             # The last state of a slide is the complete one: points appear one by one, drawings grow.
@@ -195,10 +203,16 @@ def _rendered(path: Path, groups: Sequence[_Group], kept: Sequence[_Candidate]) 
         if modes.get(number) is not Decode.ALL:
             modes[number] = Decode.KEY if groups[number].pts == candidate.pts else Decode.ALL
     times = {candidate.pts: candidate.time_s for candidate in kept}
-    slides = []
-    for _, frame in frames(path, lambda group: modes.get(group.number, Decode.NOTHING)):
-        if frame.pts in times:
-            slides.append((times.pop(frame.pts), *jpeg(frame)))
+    slides, shape = [], pixel_shape(path)
+
+    def render(wanted: Callable[[Group], Decode]) -> None:
+        for _, frame in frames(path, wanted):
+            if frame.pts in times:
+                slides.append((times.pop(frame.pts), *jpeg(frame, shape)))
+
+    render(lambda group: modes.get(group.number, Decode.NOTHING))
+    if times:  # a damaged video may give a frame only if all before it is decoded
+        render(lambda _: Decode.ALL)
     return [
         (Slide(name=f"slide-{number:03d}.jpg", time_s=round(time_s, 3), width=width, height=height), picture)
         for number, (time_s, picture, width, height) in enumerate(sorted(slides), 1)

@@ -17,7 +17,7 @@ from typing import Any
 
 from resources.errors import BadInput
 from resources.levels import Levels
-from resources.media import audio_stream, describe, has_stored_length, opened, quoted, start_s
+from resources.media import ESTIMATED, audio_stream, describe, has_stored_length, opened, quoted, start_s
 from resources.progress import Progress, _Logger
 from resources.store.durable import room
 
@@ -66,25 +66,23 @@ def extract(path: Path, target: Path, log: _Logger) -> Sound:
         begin, container_s = start_s(container), (container.duration or 0) / 1_000_000
         stored = has_stored_length(container, path)
         limit_s = container_s + _JUMP_S if stored else _LONGEST_S
-        timeline = _Timeline(writer, float(stream.time_base), begin, limit_s)
+        # Containers that are no more than frames in a row have no clock: FFmpeg counts one up for them.
+        clocked = container.format.name not in ESTIMATED
+        timeline = _Timeline(writer, float(stream.time_base) if clocked else None, begin, limit_s)
         progress = Progress(log, "audio", container_s, "s")
-        packets_end, reported = 0.0, 0.0
+        packets_end_s = reported_s = 0.0
         for packet in _packets(container, stream, timeline):
+            length_s = float((packet.duration or 0) * stream.time_base)
             if not stored and packet.pts is not None:
-                packets_end = max(packets_end, float((packet.pts + (packet.duration or 0)) * packet.time_base) - begin)
-            if _is_blank(packet, stream):
-                timeline.damaged()
-                continue
-            try:
-                frames = packet.decode()
-            except av.error.FFmpegError:
-                timeline.damaged()
-                continue
-            for frame in frames:
+                packets_end_s = max(packets_end_s, float(packet.pts * stream.time_base) - begin + length_s)
+            frames = _decoded(packet, stream)
+            if frames is None:
+                timeline.damaged(length_s)
+            for frame in frames or ():
                 timeline.place(frame)
-            if timeline.end_s >= reported + 1:
-                reported = timeline.end_s
-                progress.update(min(reported, container_s))
+            if timeline.end_s >= reported_s + 1:
+                reported_s = timeline.end_s
+                progress.update(min(reported_s, container_s))
         timeline.finish()
         if not writer.samples or not timeline.decoded_s:
             raise BadInput(
@@ -96,7 +94,9 @@ def extract(path: Path, target: Path, log: _Logger) -> Sound:
         if stored and stream.duration:
             declared_s = float(((stream.start_time or 0) + stream.duration) * stream.time_base) - begin
     duration_s = writer.samples / RATE
-    expected_s = declared_s or (container_s if stored else packets_end) or duration_s
+    if not clocked and not stored:
+        packets_end_s = duration_s + timeline.damaged_s
+    expected_s = declared_s or (container_s if stored else packets_end_s) or duration_s
     container_s = container_s if stored else expected_s
     progress.update(container_s)
     return Sound(
@@ -114,16 +114,18 @@ def extract(path: Path, target: Path, log: _Logger) -> Sound:
 class _Timeline:
     """Places decoded frames at their times and hands 16 kHz samples on."""
 
-    def __init__(self, writer: _Writer, tick_s: float, begin_s: float, limit_s: float) -> None:
+    def __init__(self, writer: _Writer, tick_s: float | None, begin_s: float, limit_s: float) -> None:
         self._writer, self._tick_s, self._shift_s, self._limit_s = writer, tick_s, -begin_s, limit_s
         self._resampler: Any = None
         self._format: tuple[str, str, int] | None = None
         self._damage_before = 0
-        self.end_s = self.decoded_s = self.silence_s = self.gaps_s = 0.0
+        self.end_s = self.decoded_s = self.silence_s = self.gaps_s = self.damaged_s = 0.0
         self.damage = 0
 
-    def damaged(self) -> None:
+    def damaged(self, length_s: float = 0.0) -> None:
+        """Count a packet, or a place in the file, that holds no sound any more."""
         self.damage += 1
+        self.damaged_s += length_s
 
     def place(self, frame: Any) -> None:
         if not frame.sample_rate or not frame.samples or not frame.layout.nb_channels:
@@ -131,7 +133,9 @@ class _Timeline:
             return
         if frame.is_corrupt:
             self.damaged()
-        at_s = self.end_s if frame.pts is None else frame.pts * self._tick_s + self._shift_s
+        at_s = self.end_s
+        if frame.pts is not None and self._tick_s is not None:
+            at_s = frame.pts * self._tick_s + self._shift_s
         ahead_s = at_s - self.end_s
         if ahead_s < -_JUMP_S or at_s > self._limit_s:
             self._shift_s -= ahead_s
@@ -247,6 +251,20 @@ def _packets(container: Any, stream: Any, timeline: _Timeline) -> Iterator[Any]:
         except av.error.FFmpegError:
             errors += 1
             timeline.damaged()
+
+
+def _decoded(packet: Any, stream: Any) -> list[Any] | None:
+    """The frames of a packet; None if it is damaged."""
+    import av
+
+    if _is_blank(packet, stream):
+        return None
+    try:
+        return list(packet.decode())
+    except av.error.EOFError:  # after the last packet
+        return []
+    except av.error.FFmpegError:
+        return None
 
 
 def _is_blank(packet: Any, stream: Any) -> bool:

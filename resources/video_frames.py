@@ -63,7 +63,7 @@ def frames(path: Path, wanted: Callable[[Group], Decode]) -> Iterator[tuple[floa
             if opens:
                 group = Group(group.number + 1, stamp, time_s)
                 before, mode = mode, wanted(group)
-                if Decode.KEY in (before, mode):  # a key frame alone may need a fresh decoder to be shown (open groups)
+                if mode is not before or mode is Decode.KEY:  # the decoder would look for what it was not given
                     found = _rest(stream)
             if packet.size and (mode is Decode.ALL or (mode is Decode.KEY and opens)):
                 found += _decoded(stream, packet)
@@ -73,6 +73,14 @@ def frames(path: Path, wanted: Callable[[Group], Decode]) -> Iterator[tuple[floa
                 if frame.pts is not None and frame.pts > last and not frame.is_corrupt:
                     last = frame.pts
                     yield max(0.0, float(frame.pts * stream.time_base) - begin), frame
+
+
+def pixel_shape(path: Path) -> float:
+    """Width of a pixel in units of its height: 1 but for DVDs, tapes and the like. Raises `BadInput`."""
+    with opened(path) as container:
+        stream = video_stream(container)
+        shape = stream.sample_aspect_ratio if stream is not None else None
+        return float(shape) if shape and shape > 0 else 1.0
 
 
 def _packets(container: Any, stream: Any) -> Iterator[Any]:
