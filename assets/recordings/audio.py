@@ -12,6 +12,7 @@ from pydantic import Field
 
 from assets.recordings.source import GROUP, OWNERS, Original, original, recording
 from dagster_project.partitions import recordings_partitions
+from resources.checks import partition_check
 from resources.errors import BadInput, failures
 from resources.identity import shown
 from resources.sound import RATE, Sound, extract
@@ -54,17 +55,21 @@ class AudioConfig(dg.Config):
         " recording's clock: second 0 is the start of the file, and gaps are filled with silence."
     ),
     check_specs=[
-        dg.AssetCheckSpec(
+        partition_check(
             "duration_matches_container",
             asset="audio",
+            partitions_def=recordings_partitions,
             blocking=True,
             description=(
                 "The sound is as long as the file says, within 1 % or half a second. A warning if it is not; an error,"
                 " at which the run stops, if more of it is lost than `max_lost_share` allows."
             ),
         ),
-        dg.AssetCheckSpec(
-            "not_silent", asset="audio", description=f"The sound is louder than {_QUIET_LUFS:g} LUFS on the whole."
+        partition_check(
+            "not_silent",
+            asset="audio",
+            partitions_def=recordings_partitions,
+            description=f"The sound is louder than {_QUIET_LUFS:g} LUFS on the whole.",
         ),
     ],
 )

@@ -10,6 +10,7 @@ import dagster as dg
 
 from assets.recordings.source import described
 from dagster_project.partitions import recordings_partitions
+from resources.checks import partition_check
 from resources.errors import failures
 from resources.notes_content import Origin
 from resources.notes_sections import Picture
@@ -35,20 +36,23 @@ _PREVIEW_CHARS = 2000
     # With check specs Dagster takes no type from a MaterializeResult's annotation, and would expect no value.
     dagster_type=Files,
     check_specs=[
-        dg.AssetCheckSpec(
+        partition_check(
             "pdf_opens_and_holds_summary",
             asset="notes",
+            partitions_def=recordings_partitions,
             blocking=True,
             description="The PDF opens, and its text layer holds the title, the summary's bullets and the key terms.",
         ),
-        dg.AssetCheckSpec(
+        partition_check(
             "all_transcript_words_in_pdf",
             asset="notes",
+            partitions_def=recordings_partitions,
             description="Every paragraph of the transcript stands in the PDF's text layer, whole and in order.",
         ),
-        dg.AssetCheckSpec(
+        partition_check(
             "all_glyphs_available",
             asset="notes",
+            partitions_def=recordings_partitions,
             description="The installed fonts have every sign of the text; warns if some had to be replaced.",
         ),
     ],

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from assets.recordings.source import GROUP, OWNERS, original, recording
 from dagster_project.partitions import recordings_partitions
+from resources.checks import partition_check
 from resources.errors import failures
 from resources.pictures import contact_sheet
 from resources.scenes import find_slides
@@ -54,9 +55,10 @@ class SlidesConfig(dg.Config):
         " at which each appears. Without any picture for sound alone."
     ),
     check_specs=[
-        dg.AssetCheckSpec(
+        partition_check(
             "times_within_recording",
             asset="slides",
+            partitions_def=recordings_partitions,
             blocking=True,
             description="Every slide appears within the recording, and each later than the one before.",
         )

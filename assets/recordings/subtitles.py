@@ -8,6 +8,7 @@ from itertools import pairwise
 import dagster as dg
 
 from dagster_project.partitions import recordings_partitions
+from resources.checks import partition_check
 from resources.errors import failures
 from resources.speech_documents import Transcript
 from resources.store.types import Files
@@ -42,15 +43,17 @@ _PREVIEW_CUES = 20
         f"{LONGEST_S:.0f} seconds, cut where sentences and clauses end. Made from the words of the transcript."
     ),
     check_specs=[
-        dg.AssetCheckSpec(
+        partition_check(
             "cues_readable_by_players",
             asset="subtitles",
+            partitions_def=recordings_partitions,
             blocking=True,
             description="Both files read back as the same cues, in order, without overlap, within the recording.",
         ),
-        dg.AssetCheckSpec(
+        partition_check(
             "cues_readable_by_people",
             asset="subtitles",
+            partitions_def=recordings_partitions,
             description=f"Lines fit, and nine of ten cues give a second for each {CHARACTERS_PER_S * 1.5:.0f} letters",
         ),
     ],

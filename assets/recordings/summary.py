@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 from dagster_project.partitions import recordings_partitions
+from resources.checks import partition_check
 from resources.errors import failures
 from resources.speech_documents import Transcript
 from resources.store.io_manager import ArtifactStore
@@ -37,20 +38,23 @@ _CODE_VERSION = "1"
         "end. The built-in summarizer quotes sentences of the transcript; a transformers model writes its own."
     ),
     check_specs=[
-        dg.AssetCheckSpec(
+        partition_check(
             "bullets_within_recording",
             asset="summary",
+            partitions_def=recordings_partitions,
             blocking=True,
             description="There is a point, and every time lies between the start and the end of the recording.",
         ),
-        dg.AssetCheckSpec(
+        partition_check(
             "quarters_covered",
             asset="summary",
+            partitions_def=recordings_partitions,
             description="Each quarter of what is said has a point, as far as there are points enough.",
         ),
-        dg.AssetCheckSpec(
+        partition_check(
             "bullets_from_transcript",
             asset="summary",
+            partitions_def=recordings_partitions,
             blocking=True,
             description="Quoted points stand word for word in the transcript. A model's share most words with it.",
         ),

@@ -12,6 +12,7 @@ import dagster as dg
 
 from assets.recordings.source import described
 from dagster_project.partitions import recordings_partitions
+from resources.checks import partition_check
 from resources.errors import BadInput, MissingOriginal, failures
 from resources.identity import shown
 from resources.speech import Speech
@@ -47,20 +48,23 @@ _PREVIEW_SEGMENTS = 20
         "probability, and which model heard it. JSON, made by Whisper from the parts of the audio that hold speech."
     ),
     check_specs=[
-        dg.AssetCheckSpec(
+        partition_check(
             "words_within_recording",
             asset="transcript",
+            partitions_def=recordings_partitions,
             blocking=True,
             description="There are words, their times never run backwards, and all lie within the recording.",
         ),
-        dg.AssetCheckSpec(
+        partition_check(
             "language_probability",
             asset="transcript",
+            partitions_def=recordings_partitions,
             description=f"The language was set, or found with a probability of at least {_SURE}.",
         ),
-        dg.AssetCheckSpec(
+        partition_check(
             "speech_covered",
             asset="transcript",
+            partitions_def=recordings_partitions,
             description=f"Words take up at least {_COVERED:.0%} of the time in which speech was detected.",
         ),
     ],
