@@ -1,19 +1,23 @@
 """Work in native code that can be interrupted: a thread does it while the main thread stays free for signals.
 
-Belongs here: starting, watching and stopping one such thread. Does not belong here: what it does.
+Belongs here: giving work to that thread, watching and stopping it. Does not belong here: what it does.
 
 Python delivers signals to the main thread only, and only between two of its own instructions: while the main thread
 sits in native code (a batch of speech recognition takes seconds) nobody can stop it.
+
+There is one such thread for the life of the process, and works wait for one another: OpenMP keeps a team of threads for
+each thread it is called from, and a new caller for each recording made recognition take three times the CPU time.
 """
 
 from __future__ import annotations
 
 import atexit
+import os
 import threading
 import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from resources.progress import Progress
 
@@ -55,27 +59,63 @@ class Handle:
 
 
 class _Job(Generic[T]):
-    def __init__(self, work: Callable[[Handle], T], task: str) -> None:
+    def __init__(self, work: Callable[[Handle], T]) -> None:
         self.handle = Handle()
         self.result: list[T] = []
         self.error: BaseException | None = None
+        # Not Thread.join: interrupted, it takes a running thread for an ended one (Python 3.11).
+        self.ended = threading.Event()
         self._work = work
-        self.thread = threading.Thread(target=self._run, name=task, daemon=True)
 
-    def _run(self) -> None:
+    def run(self) -> None:
         try:
+            self.handle.check()  # nobody may be waiting any more
             self.result.append(self._work(self.handle))
         except Stopped:
             pass
         except BaseException as error:
             self.error = error
+        finally:
+            self.ended.set()
 
     def stop(self, patience_s: float) -> None:
         self.handle._stop.set()
-        self.thread.join(patience_s)
+        self.ended.wait(patience_s)
 
 
-_stopping: list[threading.Thread] = []
+class _Worker:
+    """The thread, and what waits for it."""
+
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        self._jobs: SimpleQueue[_Job[Any]] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="background", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            job = self._jobs.get()
+            job.run()
+            del job  # and with it the result: nothing is kept until the next one comes
+
+    def take(self, job: _Job[Any]) -> None:
+        if threading.current_thread() is self._thread:
+            job.run()
+        else:
+            self._jobs.put(job)
+
+
+_worker: _Worker | None = None
+_starting = threading.Lock()
+_stopping: list[_Job[Any]] = []
+
+
+def _the_worker() -> _Worker:
+    global _worker
+    with _starting:
+        if _worker is None or _worker.process != os.getpid():  # a forked process has no threads
+            _worker = _Worker()
+        return _worker
 
 
 @atexit.register
@@ -86,17 +126,17 @@ def _wait_for_native_code() -> None:
     that may not be unwound, and aborts the process (3 of 25 interrupted runs did so without this wait).
     """
     deadline = time.monotonic() + EXIT_PATIENCE_S
-    for thread in _stopping:
-        thread.join(max(0.0, deadline - time.monotonic()))
+    for job in _stopping:
+        job.ended.wait(max(0.0, deadline - time.monotonic()))
 
 
 def in_background(work: Callable[[Handle], T], log: _Logger, task: str, unit: str) -> T:
-    """Return `work(handle)`, computed in a thread; its messages and its progress (in `unit`) go to `log`.
+    """Return `work(handle)`, computed in the background thread; its messages and its progress (in `unit`) go to `log`.
 
     Whatever interrupts the main thread (Ctrl-C, Dagster's Terminate) is raised here within `PATIENCE_S` seconds and
     tells the thread to stop at its next check. An exception of `work` is raised here as it is.
     """
-    job = _Job(work, task)
+    job = _Job(work)
     progress: Progress | None = None
     shown: tuple[float, float] | None = None
 
@@ -114,13 +154,12 @@ def in_background(work: Callable[[Handle], T], log: _Logger, task: str, unit: st
             shown = now
 
     try:
-        job.thread.start()
-        while job.thread.is_alive():
-            job.thread.join(POLL_S)
+        _the_worker().take(job)
+        while not job.ended.wait(POLL_S):
             pass_on()
         pass_on()
     except BaseException:
-        _stopping.append(job.thread)
+        _stopping.append(job)
         job.stop(PATIENCE_S)
         raise
     if job.error is not None:

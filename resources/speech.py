@@ -8,10 +8,13 @@ The batched pipeline of faster-whisper keeps to the first temperature and ignore
 probability and silence, so none is set here; each segment carries those figures for checks to look at.
 """
 
+import hashlib
+import json
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import astuple
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import dagster as dg
 from pydantic import Field
@@ -38,6 +41,14 @@ LANGUAGE_WINDOWS = 3
 """How many windows, spread over the recording, vote on its language. One at the start is often wrong or silent."""
 
 
+class Partial(Protocol):
+    """Keeps what is done so far for a retry; `resources.store.scratch.Scratch` is one."""
+
+    def get(self, name: str) -> bytes | None: ...
+
+    def put(self, name: str, content: bytes) -> None: ...
+
+
 class Speech(dg.ConfigurableResource):
     """Hears what is said in a recording."""
 
@@ -49,20 +60,21 @@ class Speech(dg.ConfigurableResource):
     cache: str = Field(description="Folder for joined models and for samples of the recording at work.")
     offline: bool = Field(False, description="Never ask a model hub.")
 
-    def transcribe(self, audio: Path, log: Any) -> Transcript:
+    def transcribe(self, audio: Path, log: Any, partial: Partial | None = None) -> Transcript:
         """What is said in `audio` (any sound file; 16 kHz mono is what the model hears).
 
-        The same bytes on the same machine give the same transcript. Interrupting the main thread stops it. Raises
-        BadInput (no speech, not decodable, wrong language), MissingModel, MissingDevice, DeviceFull, DiskFull.
+        Batches that were decoded before are taken from `partial`, and new ones kept there. The same bytes on the same
+        machine give the same transcript. Interrupting the main thread stops it. Raises BadInput (no speech, not
+        decodable, wrong language), MissingModel, MissingDevice, DeviceFull, DiskFull.
         """
-        return in_background(lambda handle: self._transcribe(audio, handle), log, "transcript", "s")
+        return in_background(lambda handle: self._transcribe(audio, handle, partial), log, "transcript", "s")
 
     def choice(self) -> tuple[str, ModelChoice]:
         """The device and the model `transcribe` would use; downloads nothing. Raises MissingModel, MissingDevice."""
         device = find_device(self.device)
         return device, choose_model(self.model, device, self.offline)
 
-    def _transcribe(self, audio: Path, handle: Handle) -> Transcript:
+    def _transcribe(self, audio: Path, handle: Handle, partial: Partial | None) -> Transcript:
         with samples_of(audio, Path(self.cache)) as samples:
             duration_s = round(len(samples) / RATE, 3)
             spans = find_speech(samples, handle.check)
@@ -75,7 +87,7 @@ class Speech(dg.ConfigurableResource):
             handle.say(f"Language: {language} (probability {probability:.2f}); {len(windows)} windows of speech")
             heard: list[Heard] = []
             handle.report(0, duration_s)
-            for reached_s, words in self._decode(recogniser, samples, windows, language, handle):
+            for reached_s, words in self._decode(recogniser, samples, windows, language, partial, handle):
                 heard += words
                 handle.report(reached_s, duration_s)
             handle.report(duration_s, duration_s)
@@ -93,13 +105,7 @@ class Speech(dg.ConfigurableResource):
             device=recogniser.device,
             compute_type=COMPUTE_TYPE[recogniser.device],
             reason=recogniser.reason,
-            settings={
-                "language": self.language or "auto",
-                "beam_size": BEAM,
-                "batch_size": self.batch_size,
-                "window_s": WINDOW_S,
-                **{f"vad_{name}": value for name, value in VAD.items()},
-            },
+            settings=self._settings(),
         )
 
     def _recogniser(self, handle: Handle) -> Recogniser:
@@ -142,36 +148,66 @@ class Speech(dg.ConfigurableResource):
         return vote_on_language(model, [waveform(samples, window) for window in spread(windows, LANGUAGE_WINDOWS)])
 
     def _decode(
-        self, recogniser: Recogniser, samples: Any, windows: Sequence[Span], language: str, handle: Handle
+        self,
+        recogniser: Recogniser,
+        samples: Any,
+        windows: Sequence[Span],
+        language: str,
+        partial: Partial | None,
+        handle: Handle,
     ) -> Iterator[tuple[float, list[Heard]]]:
         """Batch by batch: up to which second it got, and the words, in order."""
-        import numpy as np
-        from faster_whisper import BatchedInferencePipeline
-
-        slot = int(WINDOW_S) * RATE
+        told = [recogniser.choice.name, recogniser.choice.source, recogniser.device, language, self._settings()]
+        identity = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
         for first in range(0, len(windows), self.batch_size):
             handle.check()
             batch = windows[first : first + self.batch_size]
-            # Each window gets a slot of its own, so that a segment's `seek` (in 10 ms) tells whose it is.
-            sound = np.zeros(len(batch) * slot, dtype=np.float32)
-            for index, window in enumerate(batch):
-                sound[index * slot : index * slot + window.end - window.start] = waveform(samples, window)
-            pipeline = BatchedInferencePipeline(_Stoppable(recogniser.model, handle))
-            with device_errors():
-                segments, _ = pipeline.transcribe(
-                    sound,
-                    language=language,
-                    beam_size=BEAM,
-                    temperature=0.0,
-                    word_timestamps=True,
-                    batch_size=self.batch_size,
-                    clip_timestamps=[
-                        {"start": index * WINDOW_S, "end": index * WINDOW_S + window.seconds}
-                        for index, window in enumerate(batch)
-                    ],
-                )
-                words = [word for segment in segments for word in _heard(segment, batch)]
+            name = f"{identity}-{first:06d}.json"
+            kept = partial.get(name) if partial is not None else None
+            if kept is not None:
+                words = [Heard(*row) for row in json.loads(kept)]
+            else:
+                words = self._decode_batch(recogniser, samples, batch, language, handle)
+                if partial is not None:
+                    partial.put(name, json.dumps([astuple(word) for word in words]).encode())
             yield batch[-1].end / RATE, words
+
+    def _decode_batch(
+        self, recogniser: Recogniser, samples: Any, batch: Sequence[Span], language: str, handle: Handle
+    ) -> list[Heard]:
+        import numpy as np
+        from faster_whisper import BatchedInferencePipeline
+
+        # Each window gets a slot of its own, so that a segment's `seek` (in 10 ms) tells whose it is.
+        slot = int(WINDOW_S) * RATE
+        sound = np.zeros(len(batch) * slot, dtype=np.float32)
+        for index, window in enumerate(batch):
+            sound[index * slot : index * slot + window.end - window.start] = waveform(samples, window)
+        pipeline = BatchedInferencePipeline(_Stoppable(recogniser.model, handle))
+        with device_errors():
+            segments, _ = pipeline.transcribe(
+                sound,
+                language=language,
+                beam_size=BEAM,
+                temperature=0.0,
+                word_timestamps=True,
+                batch_size=self.batch_size,
+                clip_timestamps=[
+                    {"start": index * WINDOW_S, "end": index * WINDOW_S + window.seconds}
+                    for index, window in enumerate(batch)
+                ],
+            )
+            return [word for segment in segments for word in _heard(segment, batch)]
+
+    def _settings(self) -> dict[str, str | float | int | bool]:
+        """What shapes the text, apart from the model and the device."""
+        return {
+            "language": self.language or "auto",
+            "beam_size": BEAM,
+            "batch_size": self.batch_size,
+            "window_s": WINDOW_S,
+            **{f"vad_{name}": value for name, value in VAD.items()},
+        }
 
 
 _NO_SPEECH_REMEDY = "Check that it plays and is loud enough; a recording without speech has no notes to make."
