@@ -1,0 +1,161 @@
+"""The command line, run as a person does."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+
+def test_help_is_quick_and_names_every_command(house) -> None:
+    house.scriptorium("--help")  # once for the disk's sake
+    begun = time.process_time(), time.monotonic()
+    shown = house.scriptorium("--help")
+    assert time.monotonic() - begun[1] < 3  # measured 0.4 s on an idle machine; this one may be busy
+    assert shown.returncode == 0
+    for command in ("notes", "backfill", "doctor", "demo", "setup", "dev"):
+        assert command in shown.stdout
+
+
+def test_help_imports_nothing_heavy(house) -> None:
+    code = (
+        "import sys\nfrom dagster_project import cli\ntry:\n    cli.app(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print([m for m in ('dagster', 'numpy', 'av', 'faster_whisper', 'torch') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=house.repo)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_notes_prints_the_paths_and_keeps_runs_the_sensor_will_not_repeat(furnished) -> None:
+    assert len(furnished.keys()) == 2
+    for key in furnished.keys():
+        assert furnished.pdf(key).read_bytes().startswith(b"%PDF")
+    for run in furnished.runs()[-2:]:
+        assert run.status == dg.DagsterRunStatus.SUCCESS
+        assert run.job_name == "recordings"
+        assert run.tags["dagster/partition"] in furnished.keys()
+        assert run.tags["dagster/run_key"] == run.tags["dagster/partition"]
+        assert run.remote_job_origin is not None  # the UI can re-execute it
+
+
+def test_what_is_made_is_not_made_again(furnished, tmp_path: Path) -> None:
+    before = len(furnished.runs())
+    [original] = [path for path in (furnished.home.parent / "talks").glob("bridge.mp4")]
+    copy = tmp_path / "other name.mp4"
+    copy.write_bytes(original.read_bytes())
+    again = furnished.scriptorium("notes", str(original), str(copy))
+    assert again.returncode == 0
+    assert "already made" in again.stderr
+    [path] = set(again.stdout.splitlines())
+    assert Path(path).is_file()
+    assert len(furnished.runs()) == before
+
+
+def test_what_is_missing_is_made_and_no_more(furnished) -> None:
+    key = furnished.keys()[0]
+    furnished.pdf(key).unlink()
+    done = furnished.scriptorium("notes", str(furnished.home.parent / "talks" / "bridge.mp4"))
+    assert done.returncode == 0, done.stderr
+    assert furnished.pdf(key).is_file()
+    assert furnished.made(furnished.runs()[0]) == {"published"}
+
+
+def test_one_bad_file_does_not_stop_the_others(house, clip, tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    (folder / "a empty.mp4").touch()
+    (folder / "b text.mp4").write_text("no recording")
+    clip(folder / "c good é.mp4", 8.0)
+    done = house.scriptorium("notes", str(folder / "*.mp4"), str(folder / "absent.mp4"))
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == 1
+    assert Path(done.stdout.strip()).is_file()
+    failed = [line for line in done.stderr.splitlines() if line.startswith("failed")]
+    assert [line.split(":")[0] for line in failed] == ["failed a empty.mp4", "failed b text.mp4", "failed absent.mp4"]
+    assert "Traceback" not in done.stderr
+    assert len(house.runs()) == 1
+
+
+def test_a_failed_run_is_told_in_one_line(house, repo: Path, tmp_path: Path) -> None:
+    silence = tmp_path / "silence.wav"
+    import wave
+
+    with wave.open(str(silence), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+        file.writeframes(bytes(2 * 16000 * 3))
+    done = house.scriptorium("notes", str(silence))
+    assert done.returncode == 1
+    assert done.stdout == ""
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("failed")]
+    assert "silence.wav" in line
+    assert "microphone" in line  # what to do
+    assert "Traceback" not in done.stderr
+    assert house.runs()[0].status == dg.DagsterRunStatus.FAILURE
+    assert not list((house.home / "library").glob("recordings/*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "code"),
+    [
+        (["notes", "none*.mp4"], "No file matches", 1),
+        (["notes", "absent.mp4"], "no file", 1),
+        (["backfill", "cakes", "--all"], "Choose one of: recordings", 1),
+        (["backfill", "recordings", "nobody~0"], "has no partitions yet", 1),
+        (["backfill", "recordings"], "--missing", 2),
+        (["backfill", "recordings", "--all", "--failed"], "--missing", 2),
+        (["backfill", "recordings", "--missing"], "nothing to do", 0),
+    ],
+)
+def test_wrong_arguments_are_answered_in_words(house, arguments: list[str], said: str, code: int) -> None:
+    done = house.scriptorium(*arguments)
+    assert done.returncode == code
+    assert said in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_setting_is_named(house) -> None:
+    house.environment["SCRIPTORIUM_SETTLE_SECONDS"] = "soon"
+    done = house.scriptorium("setup")
+    assert done.returncode == 2
+    assert "SCRIPTORIUM_SETTLE_SECONDS" in done.stderr
+
+
+def test_ctrl_c_cancels_the_run_and_the_next_command_goes_on(house, repo: Path) -> None:
+    lecture = str(repo / "samples" / "lecture.mp4")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dagster_project.cli", "notes", lecture],
+        cwd=repo,
+        env=house.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
+    )
+    try:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "transcript" in line:
+                break
+        time.sleep(1)
+        begun = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        assert time.monotonic() - begun < 10
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130, err
+    assert out == ""
+    assert "Traceback" not in err
+    [run] = house.runs()
+    assert run.status == dg.DagsterRunStatus.CANCELED
+    assert not list((house.home / "library").glob("recordings/*"))
+    with house.instance() as instance:
+        assert instance.event_log_storage.get_concurrency_info("gpu").claimed_slots == []
+    done = house.scriptorium("notes", lecture)
+    assert done.returncode == 0, done.stderr
+    assert house.made(house.runs()[0]).isdisjoint({"audio", "slides"})
