@@ -62,7 +62,9 @@ def _resources(settings: Settings) -> Mapping[str, Any]:
             cache=str(homes.cache),
             offline=settings.offline,
         ),
-        "summarizer": Summarizer(model=settings.summary_model, cache=str(homes.cache), offline=settings.offline),
+        "summarizer": Summarizer(
+            model=settings.summary_model, device="auto", cache=str(homes.cache), offline=settings.offline
+        ),
         "typesetter": Typesetter(page_format=settings.page_format, cache=str(homes.cache)),
     }
 

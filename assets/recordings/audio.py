@@ -42,14 +42,14 @@ class AudioConfig(dg.Config):
     )
 
 
-@dg.asset(
+@dg.asset(  # type: ignore[call-overload]  # dagster_type takes a class, too
     deps=[recording],
     partitions_def=recordings_partitions,
     group_name=GROUP,
     kinds={"python", "flac"},
     owners=OWNERS,
     code_version=_VERSION,
-    dagster_type=File,  # type: ignore[arg-type]
+    dagster_type=File,
     description=(
         "The sound of a recording: FLAC, 16 kHz, mono, 16 bits, made from its best audio stream. It keeps the"
         " recording's clock: second 0 is the start of the file, and gaps are filled with silence."

@@ -42,14 +42,14 @@ class SlidesConfig(dg.Config):
     )
 
 
-@dg.asset(
+@dg.asset(  # type: ignore[call-overload]  # dagster_type takes a class, too
     deps=[recording],
     partitions_def=recordings_partitions,
     group_name=GROUP,
     kinds={"python", "jpeg"},
     owners=OWNERS,
     code_version="1",
-    dagster_type=Files,  # type: ignore[arg-type]
+    dagster_type=Files,
     description=(
         "The slides shown in a video, each once: JPEG files of at most 1600 pixels, and `slides.json` with the second"
         " at which each appears. Without any picture for sound alone."

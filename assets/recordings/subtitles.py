@@ -30,14 +30,14 @@ from resources.timecode import clock
 _PREVIEW_CUES = 20
 
 
-@dg.asset(
+@dg.asset(  # type: ignore[call-overload]  # dagster_type takes a class, too
     partitions_def=recordings_partitions,
     group_name="recordings",
     kinds={"python", "file"},
     owners=["team:scriptorium"],
     code_version="1",
     # Named here: with checks beside the value, Dagster reads no type off the annotation.
-    dagster_type=Files,  # type: ignore[arg-type]
+    dagster_type=Files,
     description=(
         f"Subtitles as `transcript.srt` and `transcript.vtt`: at most {LINES} lines of {LINE} characters and "
         f"{LONGEST_S:.0f} seconds, cut where sentences and clauses end. Made from the words of the transcript."

@@ -25,8 +25,8 @@ _CODE_VERSION = "1"
 
 # No pool: the built-in summarizer takes about a second, and would wait for other recordings' speech recognition.
 # A model runs beside whatever the device does; where it finds no room, it runs on the CPU.
-@dg.asset(
-    dagster_type=Summary,  # type: ignore[arg-type]
+@dg.asset(  # type: ignore[call-overload]  # dagster_type takes a class, too
+    dagster_type=Summary,
     partitions_def=recordings_partitions,
     group_name="recordings",
     kinds={"python", "json"},

@@ -32,7 +32,7 @@ _COVERED = 0.5
 _PREVIEW_SEGMENTS = 20
 
 
-@dg.asset(
+@dg.asset(  # type: ignore[call-overload]  # dagster_type takes a class, too
     partitions_def=recordings_partitions,
     group_name="recordings",
     kinds={"python", "json"},
@@ -40,7 +40,7 @@ _PREVIEW_SEGMENTS = 20
     pool="gpu",
     code_version=_CODE_VERSION,
     # Named here: with checks beside the value, Dagster reads no type off the annotation.
-    dagster_type=Transcript,  # type: ignore[arg-type]
+    dagster_type=Transcript,
     # Once more for a device that was full or failed; bad input and missing models are never tried again.
     retry_policy=dg.RetryPolicy(max_retries=1, delay=30),
     description=(
