@@ -77,7 +77,6 @@ class Original(NamedTuple):
     path: str
     size: int
     mtime_ns: int
-    open: bool
 
 
 class Refusal(NamedTuple):
@@ -269,15 +268,28 @@ class Ledger:
         ).fetchone()
         return None if row is None else str(row[0])
 
-    def originals(self, only_open: bool = False) -> list[Original]:
-        """The keys with a taken file somewhere, oldest question first."""
-        rows = self._db.execute(
-            "select key, digest, path, size, mtime_ns, open from originals where asset = ?"
-            + (" and open = 1" if only_open else ""),
-            (self._asset,),
+    def unanswered(self) -> list[Original]:
+        """The open keys."""
+        return self._originals("open = 1")
+
+    def strays(self, root: str) -> list[Original]:
+        """Keys with a copy below `root` whose reported path is no such copy: it changed, is gone, or lies elsewhere."""
+        below = "files.asset = originals.asset and files.key = originals.key and files.path >= ? and files.path < ?"
+        prefix = os.fsencode(root) + b"/"
+        bounds = (prefix, prefix[:-1] + b"0")
+        return self._originals(
+            f"not exists (select 1 from files where {below} and files.path = originals.path)"
+            f" and exists (select 1 from files where {below})",
+            *bounds,
+            *bounds,
         )
-        decode = os.fsdecode
-        return [Original(row[0], row[1], decode(row[2]), row[3], row[4], bool(row[5])) for row in rows]
+
+    def _originals(self, condition: str, *values: bytes) -> list[Original]:
+        rows = self._db.execute(
+            f"select key, digest, path, size, mtime_ns from originals where asset = ? and {condition}",
+            (self._asset, *values),
+        )
+        return [Original(row[0], row[1], os.fsdecode(row[2]), row[3], row[4]) for row in rows]
 
     def reopen(self, keys: Iterable[str]) -> None:
         with _transaction(self._db):

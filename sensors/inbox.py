@@ -24,7 +24,7 @@ from resources.errors import BadInput, ScriptoriumError
 from resources.identity import FileChanged, FileStat, begun, digest_some, shown, shown_name
 from resources.inbox_files import Claim, Found, Problem, scan
 from resources.intake import Intake, Product, check_name, unchanged
-from resources.intake_ledger import SETTLING, TAKEN, FileRow, LedgerUnavailable, Original
+from resources.intake_ledger import SETTLING, FileRow, LedgerUnavailable, Original
 from sensors.refusals import due_reports
 
 FILE_TAG = "scriptorium/file"
@@ -120,11 +120,10 @@ class _Tick:
         self.ledger = self.intake.ledger
 
     def result(self, found: list[Found]) -> dg.SensorResult:
-        rows = self.ledger.files(self.root)
-        settled = self._sort(found, rows)
-        self._look_for_moved(rows)
+        settled = self._sort(found, self.ledger.files(self.root))
+        self._look_for_moved()
         # First what earlier ticks found out and Dagster may still lack, then new files: small ones first.
-        for batch in _batches(self.ledger.originals(only_open=True)):
+        for batch in _batches(self.ledger.unanswered()):
             if not self._room():
                 break
             self.intake.look_up([original.key for original in batch])
@@ -136,11 +135,10 @@ class _Tick:
         return self._answer()
 
     def _sort(self, found: list[Found], rows: dict[str, FileRow]) -> list[Found]:
-        """Compare what lies there with the ledger. Returns the files that have settled; `rows` keeps what is known."""
-        settled, first_seen, seen = [], [], set()
+        """Compare what lies there with the ledger, and bring it up to date. Returns the files that have settled."""
+        settled, first_seen = [], []
         for file in found:
-            seen.add(file.path)
-            row = rows.get(file.path)
+            row = rows.pop(file.path, None)
             if row is not None and row.knows(file.stat):
                 self.known += 1
             elif row is not None and row.state == SETTLING and row.stat == file.stat and row.since <= self.now:
@@ -150,12 +148,8 @@ class _Tick:
                     self.waiting.append(file.path)
             else:
                 first_seen.append(file)
-                rows.pop(file.path, None)
-        gone = [path for path in rows if path not in seen]
-        for path in gone:
-            del rows[path]
-        if gone:
-            self.ledger.forget(gone)
+        if rows:
+            self.ledger.forget(rows)  # gone since the last look
         if first_seen:
             self.ledger.settling(((file.path, file.stat) for file in first_seen), self.now)
             if self.limits.settle_seconds == 0:
@@ -173,21 +167,14 @@ class _Tick:
         unchanged_s = max(self.now - since, self.now - stat.ctime_ns / 1e9)
         return unchanged_s >= self.limits.settle_seconds
 
-    def _look_for_moved(self, rows: dict[str, FileRow]) -> None:
+    def _look_for_moved(self) -> None:
         """Open the keys whose recorded file is gone or has changed while another copy lies in the inbox."""
-        if all(row.state != TAKEN for row in rows.values()):
-            return
-        present = {row.key for row in rows.values() if row.state == TAKEN}
         inside = self.root + os.sep
-        moved = []
-        for original in self.ledger.originals():
-            if original.key not in present:
-                continue
-            row = rows.get(original.path)
-            if row is not None and row.key == original.key:
-                continue
-            if original.path.startswith(inside) or not unchanged(original.path, original.size, original.mtime_ns):
-                moved.append(original.key)
+        moved = [
+            stray.key
+            for stray in self.ledger.strays(self.root)
+            if stray.path.startswith(inside) or not unchanged(stray.path, stray.size, stray.mtime_ns)
+        ]
         if moved:
             self.ledger.reopen(moved)
 
@@ -219,7 +206,7 @@ class _Tick:
             if digest is not None:
                 key = self.intake.key_for(Path(file.path).name, digest)
                 self.ledger.take(file.path, file.stat, key, digest)
-                new.append(Original(key, digest, file.path, file.stat.size, file.stat.mtime_ns, True))
+                new.append(Original(key, digest, file.path, file.stat.size, file.stat.mtime_ns))
             if len(new) + len(self.runs) >= self.limits.new_per_tick:
                 self._ask_new(new)
                 new = []

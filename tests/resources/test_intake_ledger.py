@@ -53,16 +53,29 @@ def test_rows_are_told_apart_by_folder_and_asset(path):
 def test_a_taken_file_stays_open_until_it_is_closed_and_a_new_copy_opens_it_again(path):
     with Ledger(path, "recording", "one") as ledger:
         ledger.take("/in/a", STAT, "a~1", DIGEST)
-        (original,) = ledger.originals(only_open=True)
+        (original,) = ledger.unanswered()
         assert (original.key, original.path, original.digest) == ("a~1", "/in/a", DIGEST)
         ledger.reported("a~1", "/in/a", 10, 1, close=True)
-        assert ledger.originals(only_open=True) == []
+        assert ledger.unanswered() == []
         ledger.take("/in/copy", STAT, "a~1", DIGEST)
-        (original,) = ledger.originals(only_open=True)
+        (original,) = ledger.unanswered()
         assert original.path == "/in/a", "what was reported last"
         assert [copy for copy, _ in ledger.copies("a~1", "/in")] == ["/in/a", "/in/copy"]
         ledger.forget(["/in/a", "/in/copy"])
         assert ledger.copies("a~1", "/in") == []
+
+
+def test_strays_are_keys_whose_reported_path_does_not_hold_them_any_more(path):
+    with Ledger(path, "recording", "one") as ledger:
+        for name, key in (("same", "a~1"), ("gone", "b~1"), ("edited", "c~1"), ("only", "d~1")):
+            ledger.take(f"/in/{name}", STAT, key, DIGEST)
+        ledger.take("/elsewhere/file", STAT, "e~1", DIGEST)
+        assert ledger.strays("/in") == []
+        for key in "abce":
+            ledger.take(f"/in/copy of {key}", STAT, f"{key}~1", DIGEST)
+        ledger.forget(["/in/gone", "/in/only"])
+        ledger.settling([("/in/edited", STAT)], 1.0)
+        assert [stray.key for stray in ledger.strays("/in")] == ["b~1", "c~1", "e~1"]
 
 
 def test_what_was_written_is_there_after_closing(path):
@@ -78,7 +91,7 @@ def test_a_ledger_of_another_instance_is_emptied(path):
         ledger.take("/in/a", STAT, "a~1", DIGEST)
     with Ledger(path, "recording", "two") as ledger:
         assert ledger.files("/in") == {}
-        assert ledger.originals() == []
+        assert ledger.unanswered() == []
 
 
 def test_a_ledger_of_another_version_is_made_anew(path):
