@@ -16,6 +16,7 @@ BENCHMARKS = [
     ("load.py", ["7"], ["15"]),
     ("sensor.py", [], ["--long"]),
     ("overhead.py", [], ["--long"]),
+    ("drops.py", ["20"], ["40"]),
 ]
 LINE = re.compile(r"(\S+) (\S+) (\S+) (ok|short|unmeasured)$")
 
