@@ -122,7 +122,9 @@ class Place:
     def evaluate(self) -> SensorExecutionData:
         """Run the sensor's function, and apply nothing of it."""
         definitions = self.definitions()
-        with dg.build_sensor_context(instance_ref=self.instance.get_ref(), definitions=definitions) as context:
+        with dg.build_sensor_context(
+            instance=self.instance, instance_ref=self.instance.get_ref(), definitions=definitions
+        ) as context:
             return definitions.resolve_sensor_def("recordings").evaluate_tick(context)
 
     def tick(self, runs: bool = True, partitions: bool = True, events: bool = True) -> SensorExecutionData:

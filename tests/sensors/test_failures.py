@@ -59,7 +59,10 @@ class Alarm:
     def tick(self):
         definitions = self.place.definitions()
         with dg.build_sensor_context(
-            instance_ref=self.place.instance.get_ref(), cursor=self.cursor, definitions=definitions
+            instance=self.place.instance,
+            instance_ref=self.place.instance.get_ref(),
+            cursor=self.cursor,
+            definitions=definitions,
         ) as context:
             data = self.sensor.evaluate_tick(context)
         self.cursor = data.cursor
