@@ -52,12 +52,17 @@ class LedgerUnavailable(ScriptoriumError):
 
 
 class FileRow(NamedTuple):
-    """A file as it was when last looked at. `since` is when (Unix seconds) this very stat was first seen."""
+    """A file as it was when last looked at.
+
+    `since` is when (Unix seconds) this very stat was first seen, or when it last could not be read; `tries` counts the
+    latter.
+    """
 
     stat: FileStat
     state: str
     since: float
     key: str | None
+    tries: int = 0
 
     def knows(self, stat: FileStat) -> bool:
         """True if nothing has to be done for a file that now has this `stat`.
@@ -170,19 +175,19 @@ class Ledger:
         """All rows of files below `root`, by path."""
         prefix = os.fsencode(root) + b"/"
         rows = self._db.execute(
-            "select path, size, mtime_ns, ctime_ns, inode, state, since, key from files"
+            "select path, size, mtime_ns, ctime_ns, inode, state, since, key, tries from files"
             " where asset = ? and path >= ? and path < ?",
             (self._asset, prefix, prefix[:-1] + b"0"),  # "0" follows "/"
         )
         decode = os.fsdecode
-        return {decode(row[0]): FileRow(FileStat(*row[1:5]), row[5], row[6], row[7]) for row in rows}
+        return {decode(row[0]): FileRow(FileStat(*row[1:5]), *row[5:]) for row in rows}
 
     def file(self, path: str) -> FileRow | None:
         row = self._db.execute(
-            "select size, mtime_ns, ctime_ns, inode, state, since, key from files where asset = ? and path = ?",
+            "select size, mtime_ns, ctime_ns, inode, state, since, key, tries from files where asset = ? and path = ?",
             (self._asset, os.fsencode(path)),
         ).fetchone()
-        return None if row is None else FileRow(FileStat(*row[0:4]), row[4], row[5], row[6])
+        return None if row is None else FileRow(FileStat(*row[0:4]), *row[4:])
 
     def forget(self, paths: Iterable[str]) -> None:
         with _transaction(self._db):
@@ -199,11 +204,11 @@ class Ledger:
                 [(self._asset, os.fsencode(path), *stat, SETTLING, now) for path, stat in files],
             )
 
-    def failed_try(self, path: str) -> int:
+    def failed_try(self, path: str, now: float) -> int:
         """Count one more attempt that ended in an error which may pass; returns how many there were."""
         row = self._db.execute(
-            "update files set tries = tries + 1 where asset = ? and path = ? returning tries",
-            (self._asset, os.fsencode(path)),
+            "update files set tries = tries + 1, since = ? where asset = ? and path = ? returning tries",
+            (now, self._asset, os.fsencode(path)),
         ).fetchone()
         return 0 if row is None else int(row[0])
 

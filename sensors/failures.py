@@ -5,6 +5,7 @@ Belongs here: what is said about a failure, and to whom. Does not belong here: h
 
 import json
 import logging
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -83,8 +84,12 @@ def describe(context: dg.RunFailureSensorContext) -> Failure:
         while info is not None and info.cause is not None and info.cls_name == "DagsterExecutionStepExecutionError":
             info = info.cause
         error = told.get("error") or (info.cls_name if info and info.cls_name else "")
+        if error == "DagsterAssetCheckFailedError":
+            error, problem, remedy = "", _failed_checks(context), "See the check on the asset's page in the Dagster UI."
+            break
         problem = told.get("problem") or (user.description if user and user.description else "")
         problem = _first_line(problem or (info.message if info else ""))
+        problem = re.sub(rf"^[\w.]*\b{re.escape(error)}: ", "", problem) if error else problem
         remedy = told.get("what_to_do", "")
         break
     if step is None:
@@ -103,6 +108,20 @@ def describe(context: dg.RunFailureSensorContext) -> Failure:
         run_id=run.run_id,
         time=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _failed_checks(context: dg.RunFailureSensorContext) -> str:
+    """The blocking checks that the run failed, in words."""
+    records = context.instance.get_records_for_run(
+        context.dagster_run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    ).records
+    said = []
+    for record in records:
+        event = record.event_log_entry.dagster_event
+        check = event.asset_check_evaluation_data if event is not None else None
+        if check is not None and check.blocking and not check.passed:
+            said.append(f"check {check.check_name}: {check.description}" if check.description else check.check_name)
+    return "; ".join(said) or "A blocking check failed."
 
 
 def _tags(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Mapping[str, str]:
@@ -131,7 +150,7 @@ def _first_line(text: str) -> str:
 def _line(failure: Failure) -> str:
     where = f"({failure.key})" if failure.key and failure.key != failure.name else ""
     at = f"at {failure.step}" if failure.step else f"in job {failure.job}"
-    error = f"{failure.error}: " if failure.error and not failure.problem.startswith(failure.error) else ""
+    error = f"{failure.error}: " if failure.error else ""
     return failures_log.line(
         "failed, will be retried" if failure.will_retry else "failed",
         failure.name,

@@ -29,7 +29,9 @@ from sensors.refusals import due_reports
 
 FILE_TAG = "scriptorium/file"
 _TRIES = 5
-"""So often an error that may pass is tried again before the file is refused."""
+"""So often an error that may pass is met before the file is refused."""
+_RETRY_S = 10.0
+"""The first wait between two tries; each is twice the one before, five minutes in all."""
 _TOGETHER = 50
 """So many keys are asked about in one question to Dagster's storage."""
 
@@ -142,7 +144,7 @@ class _Tick:
             if row is not None and row.knows(file.stat):
                 self.known += 1
             elif row is not None and row.state == SETTLING and row.stat == file.stat and row.since <= self.now:
-                if self._settled(row.since, file.stat):
+                if self._settled(row, file.stat):
                     settled.append(file)
                 else:
                     self.waiting.append(file.path)
@@ -158,13 +160,15 @@ class _Tick:
                 self.waiting += [file.path for file in first_seen]
         return settled
 
-    def _settled(self, since: float, stat: FileStat) -> bool:
+    def _settled(self, row: FileRow, stat: FileStat) -> bool:
         """True for a file seen before with this stat, and long enough unchanged by our clock or the file system's.
 
         The file system's (ctime: set by every write, and by nobody's wish, unlike mtime) saves waiting for files that
         lay there before the first look; a second look keeps a file server whose clock is behind from fooling us.
         """
-        unchanged_s = max(self.now - since, self.now - stat.ctime_ns / 1e9)
+        if row.tries:
+            return self.now - row.since >= _RETRY_S * 2**row.tries
+        unchanged_s = max(self.now - row.since, self.now - stat.ctime_ns / 1e9)
         return unchanged_s >= self.limits.settle_seconds
 
     def _look_for_moved(self) -> None:
@@ -281,7 +285,7 @@ class _Tick:
     def _try_later(self, file: Found, error: Exception) -> None:
         name = shown_name(file.path)
         self.context.log.warning(f'"{name}" could not be read now, it is tried again: {shown(repr(error))}')
-        if self.ledger.failed_try(file.path) >= _TRIES:
+        if self.ledger.failed_try(file.path, self.now) >= _TRIES:
             reason = f"It could not be read in {_TRIES} attempts ({type(error).__name__}: {shown(str(error))})."
             self._refuse(file, Problem(reason, "Check the disk it lies on, and copy it again."))
 

@@ -17,6 +17,8 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
+from resources.intake_ledger import FileRow
+from resources.recording_files import recordings_intake
 from sensors.failures import failures_sensor
 from sensors.recordings import recordings_inbox
 
@@ -176,6 +178,10 @@ class Place:
 
     def log_lines(self) -> list[str]:
         return self.log.read_text().splitlines() if self.log.exists() else []
+
+    def ledger_row(self, name: str) -> FileRow | None:
+        with recordings_intake(self.instance, self.ledger, 1.0) as intake:
+            return intake.ledger.file(str(self.inbox / name))
 
     def lose_ledger(self) -> None:
         for path in self.home.glob("intake.sqlite*"):

@@ -115,6 +115,19 @@ def test_a_failure_of_the_code_itself_names_the_error(place):
     assert "re-execute" in line
 
 
+def test_a_blocking_check_is_told_by_name_and_reason(place):
+    @dg.asset(check_specs=[dg.AssetCheckSpec("within", asset="words", blocking=True)])
+    def words():
+        result = dg.AssetCheckResult(passed=False, check_name="within", description="A word lies\nbehind the end.")
+        return dg.MaterializeResult(check_results=[result])
+
+    alarm = Alarm(place)
+    dg.materialize([words], instance=place.instance, raise_on_error=False)
+    alarm.tick()
+    (line,) = place.log_lines()
+    assert "at words: check within: A word lies\\nbehind the end. See the check" in line
+
+
 def test_a_run_that_died_without_a_failed_step_is_told_too(taken):
     place, key = taken
     alarm = Alarm(place)

@@ -240,6 +240,9 @@ def test_an_error_that_passes_is_tried_again_and_one_that_stays_is_refused(place
 
     monkeypatch.setattr("resources.identity.os.read", read)
     place.ticks(3)
+    assert place.ledger_row("a.wav").tries == 1, "it waits before it tries again"
+    monkeypatch.setattr("sensors.inbox._RETRY_S", 0.0)
+    place.ticks(2)
     assert [key[0] for key in place.run_keys] == ["b"]
     assert not place.log_lines()
     place.ticks(4)
