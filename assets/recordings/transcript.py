@@ -41,8 +41,7 @@ _PREVIEW_SEGMENTS = 20
     code_version=_CODE_VERSION,
     # Named here: with checks beside the value, Dagster reads no type off the annotation.
     dagster_type=Transcript,
-    # Once more for a device that was full or failed; bad input and missing models are never tried again.
-    retry_policy=dg.RetryPolicy(max_retries=1, delay=30),
+    # No retry_policy: under one, Dagster takes Terminate for a failure to retry, and the run goes on.
     description=(
         "What is said in a recording: sentences and words with their times in seconds, the language and its "
         "probability, and which model heard it. JSON, made by Whisper from the parts of the audio that hold speech."
@@ -73,13 +72,13 @@ def transcript(
     context: dg.AssetExecutionContext, audio: File, speech: Speech, store: ArtifactStore
 ) -> dg.MaterializeResult:
     started = time.monotonic()
-    with failures():
-        # What was heard before an interruption; the IO manager deletes it once the transcript is stored.
-        partial = store.scratch("transcript", context.partition_key, _digest(audio.only))
-        try:
-            heard = speech.transcribe(audio.only, context.log, partial)
-        except BadInput as error:
-            raise BadInput(f'"{_name(context)}": {error.message}', error.remedy) from error
+    try:
+        with failures():
+            heard = _hear(context, audio.only, speech, store)
+    except dg.Failure as failure:
+        if failure.allow_retries:  # a device that was full may have room again
+            raise dg.RetryRequested(max_retries=1, seconds_to_wait=30) from failure
+        raise
     wall_s = time.monotonic() - started
     return dg.MaterializeResult(
         value=heard,
@@ -100,6 +99,15 @@ def transcript(
         },
         check_results=[_within(heard), _sure(heard), _covered(heard)],
     )
+
+
+def _hear(context: dg.AssetExecutionContext, audio: Path, speech: Speech, store: ArtifactStore) -> Transcript:
+    # What was heard before an interruption; the IO manager deletes it once the transcript is stored.
+    partial = store.scratch("transcript", context.partition_key, _digest(audio))
+    try:
+        return speech.transcribe(audio, context.log, partial)
+    except BadInput as error:
+        raise BadInput(f'"{_name(context)}": {error.message}', error.remedy) from error
 
 
 def _digest(audio: Path) -> str:
