@@ -38,7 +38,7 @@ def first_assets(home: Path) -> dict[str, float]:
 
 def main(n: int) -> None:
     sys.path.insert(0, str(ROOT / "benchmarks"))
-    from overhead import cut
+    from overhead import cut, free_port
 
     with tempfile.TemporaryDirectory(prefix="drops-") as folder:
         home, clips = Path(folder) / "home", Path(folder)
@@ -52,7 +52,7 @@ def main(n: int) -> None:
         cli = [sys.executable, "-m", "dagster_project.cli"]
         subprocess.run([*cli, "setup"], check=True, cwd=ROOT, env=env, stdout=subprocess.DEVNULL)
         daemon = subprocess.Popen(
-            ["env", "--default-signal=INT,TERM", *cli, "dev", "--port", "0"],
+            ["env", "--default-signal=INT,TERM", *cli, "dev", "--port", str(free_port())],
             cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         try:

@@ -17,6 +17,7 @@ import os
 import resource
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -72,6 +73,12 @@ def plain(model: Path, cache: Path, files: list[Path], work: Path) -> None:
                    check=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})  # fmt: skip
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def home_env(home: Path, cache: Path, model: Path) -> dict[str, str]:
     home.mkdir(parents=True)
     (home / "cache").symlink_to(cache)
@@ -99,7 +106,7 @@ def inbox(model: Path, cache: Path, files: list[Path], work: Path) -> tuple[floa
     def drop() -> None:
         nonlocal wall
         daemon = subprocess.Popen(
-            ["env", "--default-signal=INT,TERM", *cli, "dev", "--port", "0"],
+            ["env", "--default-signal=INT,TERM", *cli, "dev", "--port", str(free_port())],
             cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         try:
