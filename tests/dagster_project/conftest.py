@@ -1,9 +1,10 @@
 """Short recordings, homes that hold some, and the installed commands as subprocesses."""
 
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -109,7 +110,7 @@ def house(tmp_path: Path, repo: Path) -> House:
 
 
 @pytest.fixture(scope="session")
-def furnished(tmp_path_factory: pytest.TempPathFactory, repo: Path, clip: Clip) -> Iterator[House]:
+def furnished(tmp_path_factory: pytest.TempPathFactory, repo: Path, clip: Clip) -> House:
     """A home with two recordings that notes were made of. Tests that share it leave it whole."""
     folder = tmp_path_factory.mktemp("furnished")
     house = House(folder / "home", repo)
@@ -119,4 +120,11 @@ def furnished(tmp_path_factory: pytest.TempPathFactory, repo: Path, clip: Clip) 
     clip(recordings / "cable.mp4", 12.0)
     done = house.scriptorium("notes", str(recordings))
     assert done.returncode == 0, done.stderr
-    yield house
+    return house
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

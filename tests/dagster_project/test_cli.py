@@ -30,20 +30,21 @@ def test_help_imports_nothing_heavy(house) -> None:
 
 
 def test_notes_prints_the_paths_and_keeps_runs_the_sensor_will_not_repeat(furnished) -> None:
-    assert len(furnished.keys()) == 2
-    for key in furnished.keys():
+    keys = furnished.keys()
+    assert len(keys) == 2
+    for key in keys:
         assert furnished.pdf(key).read_bytes().startswith(b"%PDF")
     for run in furnished.runs()[-2:]:
         assert run.status == dg.DagsterRunStatus.SUCCESS
         assert run.job_name == "recordings"
-        assert run.tags["dagster/partition"] in furnished.keys()
+        assert run.tags["dagster/partition"] in keys
         assert run.tags["dagster/run_key"] == run.tags["dagster/partition"]
         assert run.remote_job_origin is not None  # the UI can re-execute it
 
 
 def test_what_is_made_is_not_made_again(furnished, tmp_path: Path) -> None:
     before = len(furnished.runs())
-    [original] = [path for path in (furnished.home.parent / "talks").glob("bridge.mp4")]
+    original = furnished.home.parent / "talks" / "bridge.mp4"
     copy = tmp_path / "other name.mp4"
     copy.write_bytes(original.read_bytes())
     again = furnished.scriptorium("notes", str(original), str(copy))
