@@ -22,7 +22,7 @@ class Levels:
     """Measures int16 mono samples of one rate. `low` and `high` are the extremes of each tenth of a second."""
 
     def __init__(self, rate: int) -> None:
-        self._rate, self._pushed, self._peak = rate, 0, 0
+        self._rate, self._pushed, self._pulled, self._peak = rate, 0, 0, 0
         self._loudness = SILENCE_LUFS
         self._source: Any = None
         self._sink: Any = None
@@ -67,8 +67,10 @@ class Levels:
         frame.sample_rate, frame.pts, frame.time_base = self._rate, self._pushed, Fraction(1, self._rate)
         self._pushed += len(samples)
         self._source.push(frame)
-        with suppress(av.error.BlockingIOError, av.error.EOFError):  # the meter has no more to say for now
-            while True:
+        # The meter gives a frame for each tenth of a second; asking for more raises, which `sound.py` avoids.
+        with suppress(av.error.BlockingIOError):
+            while self._pulled < self._pushed * 10 // self._rate:
                 measured = self._sink.pull().metadata.get("lavfi.r128.I")
+                self._pulled += 1
                 if measured is not None and math.isfinite(float(measured)):
                     self._loudness = max(SILENCE_LUFS, float(measured))

@@ -3,8 +3,8 @@
 Belongs here: which files are media, which of their streams are worked on, and what is wrong with those that can't be.
 Does not belong here: decoding (`sound.py`, `scenes.py`), and what a cut-off file looks like (`cut_off.py`).
 
-The file comes from anyone, so FFmpeg gets an open file and never a name: it opens no second file and no network
-address, and playlists, concatenation scripts and picture sequences, which name other files, are no media here.
+The file comes from anyone, so FFmpeg gets an open file and never a name, and no other protocol: it opens no second file
+and no network address. Playlists, concatenation scripts and picture sequences, which name other files, are no media.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -34,7 +34,6 @@ CONTAINERS = (
 ESTIMATED = frozenset({"aa", "aac", "ac3", "amr", "amrnb", "amrwb", "dts", "eac3", "loas", "mlp", "mp3", "truehd"})
 """Containers without a stored length: FFmpeg guesses it from the bit rate. MP3 may have one (Xing header)."""
 
-_READ_BYTES = 256 * 1024
 _EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 
 
@@ -92,11 +91,14 @@ def opened(path: Path) -> Iterator[Any]:
         file.seek(0)
         try:
             container = av.open(
-                file,
-                container_options={"format_whitelist": CONTAINERS},
+                # Not the file object: PyAV would read through Python, and lose the exception by which a run is stopped.
+                "fd:",
+                container_options={
+                    "fd": str(file.fileno()),
+                    "protocol_whitelist": "fd",
+                    "format_whitelist": CONTAINERS,
+                },
                 metadata_errors="replace",
-                buffer_size=_READ_BYTES,
-                io_open=_refuse,
             )
         except av.error.FFmpegError as error:
             raise not_media(path) from error
@@ -203,14 +205,7 @@ def _file(path: Path) -> Iterator[io.FileIO]:
             raise BadInput(f"{quoted(path)} is a device or a pipe.", "Give a regular file.")
         raise BadInput(f"{quoted(path)} is empty.", "Copy or record it again.")
     with io.FileIO(descriptor) as file:
-        # FFmpeg weighs the suffix when it guesses the format. It sees no more of the name than that.
-        suffix = path.suffix.lower()
-        file.name = "recording" + (suffix if suffix[1:].isascii() and suffix[1:].isalnum() else "")
         yield file
-
-
-def _refuse(url: str, flags: int, options: dict[str, str]) -> NoReturn:
-    raise PermissionError("a recording may not refer to other files")
 
 
 def _is_usable(stream: Any) -> bool:

@@ -4,7 +4,7 @@ Belongs here: decoding, placing what was decoded in time, resampling, writing. D
 waveform's outline (`levels.py`), drawing (`waveform.py`).
 
 Times in the notes are read off this file, so it keeps the recording's clock: silence is put where the sound begins
-late or has a gap. Whatever the length of the recording, about a second of it is in memory.
+late or has a gap. Whatever the length of the recording, some seconds of it are in memory.
 """
 
 from __future__ import annotations
@@ -31,6 +31,13 @@ _JUMP_S = 1.0
 _LONGEST_S = 86_400.0
 """No gap reaches beyond this where the file does not say how long it is."""
 _MAX_READ_ERRORS = 50
+_BLOCK_S = 10
+"""Sound is resampled and measured in blocks of so many seconds.
+
+PyAV ends each of these steps with an exception of its own, and while it makes one, the exception by which a run is
+stopped can be lost (PyAV 18: a stable-ABI build runs Python code for each traceback). Done for every frame, one stop in
+twenty was lost.
+"""
 
 
 @dataclass(frozen=True)
@@ -116,6 +123,7 @@ class _Timeline:
 
     def __init__(self, writer: _Writer, tick_s: float | None, begin_s: float, limit_s: float) -> None:
         self._writer, self._tick_s, self._shift_s, self._limit_s = writer, tick_s, -begin_s, limit_s
+        self._waiting: Any = None
         self._resampler: Any = None
         self._format: tuple[str, str, int] | None = None
         self._damage_before = 0
@@ -168,25 +176,33 @@ class _Timeline:
         if form != self._format:
             self._flush()
         if self._resampler is None:
-            self._resampler, self._format = av.AudioResampler("s16", "mono", RATE), form
-        for resampled in self._resampler.resample(frame):
-            self._writer.write(resampled.to_ndarray()[0])
+            self._waiting, self._format = av.AudioFifo(), form
+            self._resampler = av.AudioResampler("s16", "mono", RATE)
+        frame.pts = None  # times are kept here
+        self._waiting.write(frame)
+        if self._waiting.samples >= _BLOCK_S * frame.sample_rate:
+            self._write_resampled(self._waiting.read())
 
     def _flush(self) -> None:
         if self._resampler is not None:
-            for resampled in self._resampler.resample(None):
-                self._writer.write(resampled.to_ndarray()[0])
-        self._resampler = None
+            if self._waiting.samples:
+                self._write_resampled(self._waiting.read())
+            self._write_resampled(None)
+        self._waiting = self._resampler = None
+
+    def _write_resampled(self, frame: Any) -> None:
+        for resampled in self._resampler.resample(frame):
+            self._writer.write(resampled.to_ndarray()[0])
 
 
 class _Writer:
-    """Gathers samples into seconds, measures them, and encodes them."""
+    """Gathers samples into blocks, measures them, and encodes them."""
 
     def __init__(self, container: Any, stream: Any) -> None:
         import numpy as np
 
         self._container, self._stream = container, stream
-        self._second, self._filled = np.zeros(RATE, dtype=np.int16), 0
+        self._block, self._filled = np.zeros(_BLOCK_S * RATE, dtype=np.int16), 0
         self._encoded = 0
         self.samples = 0
         self.levels = Levels(RATE)
@@ -195,11 +211,11 @@ class _Writer:
         """`samples`: one row of int16."""
         self.samples += len(samples)
         while len(samples):
-            part = samples[: RATE - self._filled]
-            self._second[self._filled : self._filled + len(part)] = part
+            part = samples[: len(self._block) - self._filled]
+            self._block[self._filled : self._filled + len(part)] = part
             self._filled += len(part)
             samples = samples[len(part) :]
-            if self._filled == RATE:
+            if self._filled == len(self._block):
                 self._encode()
 
     def silence(self, count: int) -> None:
@@ -216,7 +232,7 @@ class _Writer:
     def _encode(self) -> None:
         import av
 
-        samples = self._second[: self._filled].copy()
+        samples = self._block[: self._filled].copy()
         self._filled = 0
         self.levels.add(samples)
         frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
@@ -230,7 +246,7 @@ def _flac(target: Path) -> Iterator[_Writer]:
     import av
 
     options = {"fflags": "+bitexact"}  # no name of the writing program, no time
-    with target.open("wb") as file, av.open(file, "w", format="flac", container_options=options) as container:
+    with av.open(str(target), "w", format="flac", container_options=options) as container:
         stream = container.add_stream(
             "flac", rate=RATE, layout="mono", format="s16", options={"flags": "+bitexact", "compression_level": "5"}
         )
