@@ -39,7 +39,7 @@ bench-long: .venv/.installed-$(TEST_EXTRAS)  ## all benchmarks, however long
 	@$(BIN)/python benchmarks/run.py --long
 
 docs: .venv/.installed-$(TEST_EXTRAS)  ## build the documentation into site/
-	@$(BIN)/mkdocs build --strict --quiet && echo "site/index.html"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet && echo "site/index.html"
 
 clean:  ## remove what tools made; keeps .venv and your data/
 	@rm -rf build site dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
