@@ -7,6 +7,7 @@ for, so that `scriptorium --help` is quick.
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import tempfile
 import traceback
@@ -171,6 +172,10 @@ def dev(
             raise typer.Exit(1)
         for run in bury_orphans(instance, daemon_alive=False):
             typer.echo(f"run {run.run_id[:8]} was left over from a crash; it is retried")
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        if probe.connect_ex((host, port)) == 0:
+            terminal.error(f"Something else already answers at {host}:{port}.", "Choose another --port.")
+            raise typer.Exit(1)
     typer.echo(f"UI     http://{host}:{port}")
     typer.echo(f"inbox  {settings.homes.recordings_inbox}")
     typer.echo(f"notes  {settings.homes.library / 'recordings'}")
