@@ -158,7 +158,7 @@ def report(name: str, ratio: float, aim: float | None) -> None:
 
 
 def model_folder(name: str, cache: Path) -> Path:
-    from resources.speech_models import prepare_model
+    from resources.speech.models import prepare_model
 
     return prepare_model(name, "cpu", cache, True, print)[1]
 
@@ -167,7 +167,7 @@ def main(turns: int, models: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="overhead-") as folder:
         work, cache = Path(folder), Path(folder) / "cache"
         cache.mkdir()
-        from resources import fonts
+        from resources.notes import fonts
 
         fonts.faces(cache)
         long = work / "ten minutes.flac"

@@ -14,16 +14,20 @@ from pathlib import Path
 
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 
-from resources import extractive, fonts, key_terms, sound, subtitles, summary_length
-from resources.glyphs import Glyphs
-from resources.notes_content import Origin, compose
-from resources.notes_markdown import markdown
-from resources.notes_pdf import draw
-from resources.sentences import sentences
-from resources.speech_documents import Segment, Transcript, Word
-from resources.speech_windows import VAD
-from resources.summary_documents import Bullet, Summary
-from resources.vocabulary import Vocabulary
+from resources.media import sound
+from resources.notes import fonts
+from resources.notes.content import Origin, compose
+from resources.notes.glyphs import Glyphs
+from resources.notes.markdown import markdown
+from resources.notes.pdf import draw
+from resources.speech import subtitles
+from resources.speech.documents import Segment, Transcript, Word
+from resources.speech.windows import VAD
+from resources.summary import extractive, key_terms
+from resources.summary import length as summary_length
+from resources.summary.documents import Bullet, Summary
+from resources.summary.sentences import sentences
+from resources.summary.vocabulary import Vocabulary
 
 
 def transcribe(pipeline: BatchedInferencePipeline, flac: Path, duration_s: float, batch_size: int) -> Transcript:

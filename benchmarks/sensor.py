@@ -25,10 +25,10 @@ from pathlib import Path
 import dagster as dg
 from blake3 import blake3
 
-from resources.identity import FileStat
-from resources.intake import Intake
-from resources.intake_ledger import Ledger
-from resources.recording_files import recordings
+from resources.intake.identity import FileStat
+from resources.intake.intake import Intake
+from resources.intake.ledger import Ledger
+from resources.intake.recordings import recordings
 from sensors.recordings import recordings_inbox
 
 AIMS_S = {10_000: 1.0, 100_000: 10.0}

@@ -20,10 +20,10 @@ from assets.recordings.summary import summary
 from assets.recordings.transcript import transcript
 from dagster_project.settings import Settings
 from jobs.recordings import recordings, renotes
-from resources.speech import Speech
+from resources.notes.typesetting import Typesetter
+from resources.speech.recognition import Speech
 from resources.store.io_manager import ArtifactIOManager, ArtifactStore
-from resources.summarizing import Summarizer
-from resources.typesetting import Typesetter
+from resources.summary.summarizing import Summarizer
 from sensors.failures import failures_sensor
 from sensors.recordings import recordings_inbox
 

@@ -20,9 +20,9 @@ from dagster_project.settings import PROJECT_ROOT, Settings
 from dagster_project.watching import POLL_S, Follower
 from dagster_project.word_errors import word_error_rate
 from resources.errors import BadInput
-from resources.intake import RUN_KEY_TAG
-from resources.recording_files import recordings_intake
-from resources.speech_documents import Transcript
+from resources.intake.intake import RUN_KEY_TAG
+from resources.intake.recordings import recordings_intake
+from resources.speech.documents import Transcript
 from resources.store import records
 from resources.store.io_manager import ArtifactStore
 

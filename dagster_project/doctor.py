@@ -111,7 +111,7 @@ def _device(settings: Settings) -> Iterator[Finding]:
 
 def _speech(settings: Settings) -> Iterator[Finding]:
     from dagster_project.definitions import build_defs
-    from resources.speech import Speech
+    from resources.speech.recognition import Speech
 
     speech = (build_defs(settings).resources or {})["speech"]
     assert isinstance(speech, Speech)
@@ -140,7 +140,7 @@ def _summarizer(settings: Settings) -> Iterator[Finding]:
 
 
 def _fonts(settings: Settings) -> Iterator[Finding]:
-    from resources import fonts
+    from resources.notes import fonts
 
     found = fonts.versions()
     yield Finding("fonts", "ok", ", ".join(f"{name} {version}" for name, version in found.items()))

@@ -17,10 +17,10 @@ from dagster_project.definitions import build_defs
 from dagster_project.instance import bury_orphans, opened
 from dagster_project.settings import Settings
 from resources.errors import BadInput, ScriptoriumError
-from resources.inbox_files import scan
-from resources.intake import RUN_KEY_TAG, Intake, Taken
+from resources.intake.files import scan
+from resources.intake.intake import RUN_KEY_TAG, Intake, Taken
+from resources.intake.recordings import recordings_intake
 from resources.progress import Step, listening
-from resources.recording_files import recordings_intake
 from resources.store.io_manager import ArtifactStore
 
 
@@ -49,7 +49,7 @@ def expand(name: str, settings: Settings) -> Iterator[Path]:
     """The files a name stands for: itself, the recordings of a folder and its subfolders, or what a pattern matches."""
     path = Path(name).expanduser()
     if path.is_dir():
-        from resources.recording_files import recordings
+        from resources.intake.recordings import recordings
 
         names = recordings(settings.min_recording_s).names
         found = sorted(Path(file.path) for file in scan(str(path.resolve()), names) if file.problem is None)

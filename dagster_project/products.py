@@ -15,7 +15,7 @@ from pathlib import Path
 import dagster as dg
 
 from resources.errors import BadInput
-from resources.publication import Publication
+from resources.notes.publication import Publication
 from resources.store import records
 from resources.store.io_manager import ArtifactStore
 

@@ -10,7 +10,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from resources.identity import shown
+from resources.intake.identity import shown
 
 
 def line(what: str, name: str, problem: str, remedy: str, *, where: str = "", run_id: str = "") -> str:

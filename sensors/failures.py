@@ -18,7 +18,7 @@ from typing import IO
 import dagster as dg
 
 from resources import failures_log
-from resources.identity import shown
+from resources.intake.identity import shown
 
 WEBHOOK_TIMEOUT_S = 5.0
 _WILL_RETRY_TAG = "dagster/will_retry"

@@ -1,8 +1,8 @@
 """The inbox watcher, once for every product: a sensor that takes in the files of a folder.
 
 Belongs here: when a file is looked at, how much one tick does, and what a tick says. Does not belong here: what a file
-is (`resources/recording_files.py`), its key and event (`resources/intake.py`), rules on names
-(`resources/inbox_files.py`), how a refusal is told (`refusals.py`).
+is (`resources/intake/recordings.py`), its key and event (`resources/intake/intake.py`), rules on names
+(`resources/intake/files.py`), how a refusal is told (`refusals.py`).
 
 A tick asks Dagster for whatever it does not have yet, and believes it has something only when it sees it there: a key
 stays open until its event and a run with its run key exist, a refusal until its observation does. So nothing is lost
@@ -21,10 +21,10 @@ from pathlib import Path
 import dagster as dg
 
 from resources.errors import BadInput, ScriptoriumError
-from resources.identity import FileChanged, FileStat, begun, digest_some, shown, shown_name
-from resources.inbox_files import Claim, Found, Problem, scan
-from resources.intake import Intake, Product, check_name, unchanged
-from resources.intake_ledger import SETTLING, FileRow, LedgerUnavailable, Original
+from resources.intake.files import Claim, Found, Problem, scan
+from resources.intake.identity import FileChanged, FileStat, begun, digest_some, shown, shown_name
+from resources.intake.intake import Intake, Product, check_name, unchanged
+from resources.intake.ledger import SETTLING, FileRow, LedgerUnavailable, Original
 from sensors.refusals import due_reports
 
 FILE_TAG = "scriptorium/file"

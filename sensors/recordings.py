@@ -4,7 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from resources.recording_files import recordings
+from resources.intake.recordings import recordings
 from sensors.inbox import Limits, inbox_sensor
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import dagster as dg
 
 from resources import failures_log
-from resources.identity import shown, shown_name, slug
-from resources.intake import Intake
-from resources.intake_ledger import Refusal
+from resources.intake.identity import shown, shown_name, slug
+from resources.intake.intake import Intake
+from resources.intake.ledger import Refusal
 
 
 def due_reports(

@@ -1,7 +1,7 @@
 """The sound of a recording, as speech recognition hears it.
 
 Belongs here: the asset, what is recorded about it, and when too much of the sound is lost to go on.
-Does not belong here: how sound is decoded (`resources/sound.py`).
+Does not belong here: how sound is decoded (`resources/media/sound.py`).
 """
 
 import base64
@@ -14,12 +14,12 @@ from assets.recordings.source import GROUP, OWNERS, Original, original, recordin
 from dagster_project.partitions import recordings_partitions
 from resources.checks import partition_check
 from resources.errors import BadInput, failures
-from resources.identity import shown
-from resources.sound import RATE, Sound, extract
+from resources.intake.identity import shown
+from resources.media.sound import RATE, Sound, extract
+from resources.media.waveform import picture
 from resources.store.io_manager import ArtifactStore
 from resources.store.types import File
 from resources.timecode import clock
-from resources.waveform import picture
 
 _VERSION = "1"
 _SILENT_DBFS = -60.0

@@ -1,7 +1,7 @@
 """The notes on a recording: a PDF and the same in Markdown.
 
 Belongs here: from what notes are made, what is recorded of them, when they are good. Does not belong here: how they
-look and how they are set (`resources/typesetting.py` and below).
+look and how they are set (`resources/notes/typesetting.py` and below).
 """
 
 import base64
@@ -12,13 +12,13 @@ from assets.recordings.source import described
 from dagster_project.partitions import recordings_partitions
 from resources.checks import partition_check
 from resources.errors import failures
-from resources.notes_content import Origin
-from resources.notes_sections import Picture
-from resources.slide_index import read_slides
-from resources.speech_documents import Transcript
+from resources.media.slide_index import read_slides
+from resources.notes.content import Origin
+from resources.notes.sections import Picture
+from resources.notes.typesetting import Typeset, Typesetter
+from resources.speech.documents import Transcript
 from resources.store.types import Files
-from resources.summary_documents import Summary
-from resources.typesetting import Typeset, Typesetter
+from resources.summary.documents import Summary
 
 _SHOWN = 5  # missing passages named in a check's metadata
 _PREVIEW_CHARS = 2000
@@ -94,7 +94,7 @@ def _preview(text: str) -> str:
 
 
 def _checks(done: Typeset) -> list[dg.AssetCheckResult]:
-    from resources.pdf_reading import UnreadablePdf
+    from resources.notes.pdf_reading import UnreadablePdf
 
     try:
         unsaid, lost = done.missing_summary(), done.missing_words()

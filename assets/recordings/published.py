@@ -10,7 +10,7 @@ import dagster as dg
 
 from dagster_project.partitions import recordings_partitions
 from resources.errors import failures
-from resources.publication import Publication
+from resources.notes.publication import Publication
 from resources.store.io_manager import ArtifactStore
 from resources.store.types import Files
 

@@ -1,6 +1,7 @@
 """The slides shown in a recording.
 
-Belongs here: the asset and what is recorded about it. Does not belong here: what a slide is (`resources/scenes.py`).
+Belongs here: the asset and what is recorded about it. Does not belong here: what a slide is
+(`resources/media/scenes.py`).
 """
 
 import base64
@@ -13,9 +14,9 @@ from assets.recordings.source import GROUP, OWNERS, original, recording
 from dagster_project.partitions import recordings_partitions
 from resources.checks import partition_check
 from resources.errors import failures
-from resources.pictures import contact_sheet
-from resources.scenes import find_slides
-from resources.slide_index import INDEX, Slide, read_slides, write_index
+from resources.media.pictures import contact_sheet
+from resources.media.scenes import find_slides
+from resources.media.slide_index import INDEX, Slide, read_slides, write_index
 from resources.store.types import Files
 from resources.timecode import clock
 

@@ -1,7 +1,7 @@
 """The recording itself: the external asset, and the way from a partition key back to the file.
 
 Belongs here: what an event of `recording` says, and whether the file is still the one it speaks of.
-Does not belong here: taking files in (`resources/intake.py`).
+Does not belong here: taking files in (`resources/intake/intake.py`).
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ import dagster as dg
 
 from dagster_project.partitions import recordings_partitions
 from resources.errors import MissingOriginal
-from resources.identity import FileChanged, FileStat, digest_some, shown
+from resources.intake.identity import FileChanged, FileStat, digest_some, shown
 
 GROUP = "recordings"
 OWNERS = ["team:scriptorium"]

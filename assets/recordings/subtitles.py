@@ -1,6 +1,7 @@
 """The subtitles of a recording, in the two formats players read.
 
-Belongs here: the asset and its checks. Does not belong here: how cues are cut and written (`resources/subtitles.py`).
+Belongs here: the asset and its checks. Does not belong here: how cues are cut and written
+(`resources/speech/subtitles.py`).
 """
 
 from itertools import pairwise
@@ -10,9 +11,8 @@ import dagster as dg
 from dagster_project.partitions import recordings_partitions
 from resources.checks import partition_check
 from resources.errors import failures
-from resources.speech_documents import Transcript
-from resources.store.types import Files
-from resources.subtitles import (
+from resources.speech.documents import Transcript
+from resources.speech.subtitles import (
     CHARACTERS_PER_S,
     LINE,
     LINES,
@@ -25,6 +25,7 @@ from resources.subtitles import (
     vtt,
     width,
 )
+from resources.store.types import Files
 from resources.timecode import clock
 
 _PREVIEW_CUES = 20

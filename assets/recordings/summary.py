@@ -1,7 +1,7 @@
 """The summary of a recording: the points a listener should take away, each with its time, and the terms it is about.
 
 Belongs here: the asset, what is recorded about it, and what a good summary must show.
-Does not belong here: how it is made (`resources/summarizing.py`).
+Does not belong here: how it is made (`resources/summary/summarizing.py`).
 """
 
 import re
@@ -14,10 +14,10 @@ import dagster as dg
 from dagster_project.partitions import recordings_partitions
 from resources.checks import partition_check
 from resources.errors import failures
-from resources.speech_documents import Transcript
+from resources.speech.documents import Transcript
 from resources.store.io_manager import ArtifactStore
-from resources.summarizing import EXTRACTIVE, Summarizer
-from resources.summary_documents import Summary
+from resources.summary.documents import Summary
+from resources.summary.summarizing import EXTRACTIVE, Summarizer
 from resources.timecode import clock
 
 _CODE_VERSION = "1"

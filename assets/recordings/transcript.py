@@ -1,7 +1,7 @@
 """The transcript of a recording: every sentence and word with its times.
 
 Belongs here: the asset, what is recorded about it, and what a good transcript must show.
-Does not belong here: how speech is recognised (`resources/speech.py`).
+Does not belong here: how speech is recognised (`resources/speech/recognition.py`).
 """
 
 import time
@@ -14,9 +14,9 @@ from assets.recordings.source import described
 from dagster_project.partitions import recordings_partitions
 from resources.checks import partition_check
 from resources.errors import BadInput, MissingOriginal, failures
-from resources.identity import shown
-from resources.speech import Speech
-from resources.speech_documents import Transcript
+from resources.intake.identity import shown
+from resources.speech.documents import Transcript
+from resources.speech.recognition import Speech
 from resources.store.io_manager import ArtifactStore
 from resources.store.types import File
 from resources.timecode import clock

@@ -13,7 +13,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from resources.publication import Publication
+from resources.notes.publication import Publication
 from resources.store import durable, records
 from resources.store.io_manager import ArtifactStore
 

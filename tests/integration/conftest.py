@@ -11,8 +11,8 @@ import pytest
 
 from dagster_project.definitions import build_defs
 from dagster_project.settings import Settings
-from resources.intake import Intake
-from resources.recording_files import recordings
+from resources.intake.intake import Intake
+from resources.intake.recordings import recordings
 
 RATE = 16_000
 

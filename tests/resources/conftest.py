@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from resources.speech_documents import Segment, Transcript, Word
+from resources.speech.documents import Segment, Transcript, Word
 
 LECTURES = Path(__file__).parent / "lectures"
 

@@ -17,8 +17,8 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
-from resources.intake_ledger import FileRow
-from resources.recording_files import recordings_intake
+from resources.intake.ledger import FileRow
+from resources.intake.recordings import recordings_intake
 from sensors.failures import failures_sensor
 from sensors.recordings import recordings_inbox
 
@@ -211,7 +211,7 @@ def nobodys() -> Iterator[tuple[Place, Callable[[], contextlib.AbstractContextMa
     import blake3  # noqa: F401
     import slugify  # noqa: F401
 
-    import resources.media  # noqa: F401
+    import resources.media.container  # noqa: F401
 
     nobody = 65534
 

@@ -50,7 +50,7 @@ def test_a_run_about_to_start_at_the_command_line_is_waited_for(place, wav, monk
     place.start(asked.run_key, {}, Status.NOT_STARTED)
     assert not place.tick().run_requests
     now = time.time
-    monkeypatch.setattr("resources.intake.time.time", lambda: now() + 120)
+    monkeypatch.setattr("resources.intake.intake.time.time", lambda: now() + 120)
     assert place.tick(runs=False).run_requests, "it was killed before it started"
 
 
@@ -146,7 +146,7 @@ def test_a_ledger_that_is_locked_makes_the_tick_wait(place, wav, monkeypatch):
     wav(place.inbox / "a.wav")
     place.ticks(3)
     connect = sqlite3.connect
-    monkeypatch.setattr("resources.intake_ledger.sqlite3.connect", lambda *a, **k: connect(*a, **{**k, "timeout": 0.1}))
+    monkeypatch.setattr("resources.intake.ledger.sqlite3.connect", lambda *a, **k: connect(*a, **{**k, "timeout": 0.1}))
     with sqlite3.connect(place.ledger, isolation_level=None) as other:
         other.execute("begin exclusive")
         wav(place.inbox / "b.wav", tone=700)

@@ -9,7 +9,7 @@ import pytest
 from blake3 import blake3
 from dagster._core.definitions.data_version import extract_data_version_from_entry
 
-from resources import identity
+from resources.intake import identity
 
 HOUR = 3600.0
 

@@ -209,7 +209,7 @@ def test_a_socket_that_claims_to_be_a_film_is_refused(place):
 
 
 def test_a_file_swapped_for_a_pipe_between_two_looks_does_not_block(place, wav, monkeypatch):
-    from resources import identity
+    from resources.intake import identity
 
     file = wav(place.inbox / "a.wav")
     stat = identity.FileStat.of(file.stat())
@@ -238,7 +238,7 @@ def test_an_error_that_passes_is_tried_again_and_one_that_stays_is_refused(place
             raise OSError(5, "Input/output error")
         return real(descriptor, count)
 
-    monkeypatch.setattr("resources.identity.os.read", read)
+    monkeypatch.setattr("resources.intake.identity.os.read", read)
     place.ticks(3)
     assert place.ledger_row("a.wav").tries == 1, "it waits before it tries again"
     monkeypatch.setattr("sensors.inbox._RETRY_S", 0.0)

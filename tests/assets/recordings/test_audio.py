@@ -18,7 +18,7 @@ from PIL import Image
 
 from assets.recordings.audio import audio
 from assets.recordings.slides import read_slides, slides
-from resources.media import probe
+from resources.media.container import probe
 from resources.store.io_manager import ArtifactIOManager, ArtifactStore
 from resources.store.types import File, Files
 

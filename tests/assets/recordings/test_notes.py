@@ -14,12 +14,12 @@ from PIL import Image
 from assets.recordings.notes import notes
 from assets.recordings.source import recording
 from dagster_project.partitions import recordings_partitions
-from resources.slide_index import INDEX, Slide, write_index
-from resources.speech_documents import Segment, Transcript, Word
+from resources.media.slide_index import INDEX, Slide, write_index
+from resources.notes.typesetting import Typesetter
+from resources.speech.documents import Segment, Transcript, Word
 from resources.store.io_manager import ArtifactIOManager, ArtifactStore
 from resources.store.types import Files
-from resources.summary_documents import Bullet, KeyTerm, Summary
-from resources.typesetting import Typesetter
+from resources.summary.documents import Bullet, KeyTerm, Summary
 
 KEY = "talk~0123456789abcdef"
 SAID = "Trees lift water without any pump. Leaves pull it up from the roots."

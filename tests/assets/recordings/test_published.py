@@ -6,7 +6,7 @@ from blake3 import blake3
 
 from assets.recordings.published import published
 from dagster_project.partitions import recordings_partitions
-from resources.publication import Publication
+from resources.notes.publication import Publication
 from resources.store.io_manager import ArtifactIOManager, ArtifactStore
 from resources.store.types import Files
 

@@ -4,10 +4,10 @@ import dagster as dg
 
 from assets.recordings.subtitles import subtitles
 from dagster_project.partitions import recordings_partitions
-from resources.speech_documents import Segment, Transcript, Word
+from resources.speech.documents import Segment, Transcript, Word
+from resources.speech.subtitles import read_srt, read_vtt
 from resources.store.io_manager import ArtifactIOManager, ArtifactStore
 from resources.store.types import Files
-from resources.subtitles import read_srt, read_vtt
 
 KEY = "lecture~0123456789abcdef"
 TEXT = "Вода тяжелее всего при четырёх градусах. Поэтому зимой на дне озера остаётся тёплый слой, а лёд плавает сверху."

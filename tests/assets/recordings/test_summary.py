@@ -5,10 +5,10 @@ import pytest
 
 from assets.recordings.summary import summary
 from dagster_project.partitions import recordings_partitions
-from resources.speech_documents import Segment, Transcript, Word
+from resources.speech.documents import Segment, Transcript, Word
 from resources.store.io_manager import ArtifactIOManager, ArtifactStore
-from resources.summarizing import Summarizer
-from resources.summary_documents import Bullet, KeyTerm, Summary
+from resources.summary.documents import Bullet, KeyTerm, Summary
+from resources.summary.summarizing import Summarizer
 
 KEY = "lecture~0123456789abcdef"
 TEXT = """

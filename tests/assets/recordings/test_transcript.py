@@ -15,8 +15,8 @@ import pytest
 
 from assets.recordings.transcript import transcript
 from dagster_project.partitions import recordings_partitions
-from resources.speech import Speech
-from resources.speech_documents import Transcript
+from resources.speech.documents import Transcript
+from resources.speech.recognition import Speech
 from resources.store.io_manager import ArtifactIOManager, ArtifactStore
 from resources.store.types import File
 
@@ -139,7 +139,7 @@ import dagster as dg
 from assets.recordings.transcript import transcript
 from dagster_project.partitions import recordings_partitions
 from resources.progress import listening
-from resources.speech import Speech
+from resources.speech.recognition import Speech
 from resources.store.io_manager import ArtifactIOManager, ArtifactStore
 from resources.store.types import File
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from resources.errors import BadInput
-from resources.media import probe
+from resources.media.container import probe
 
 Make = Callable[..., Path]
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from resources.levels import SILENCE_DBFS, SILENCE_LUFS, Levels
-from resources.waveform import picture
+from resources.media.levels import SILENCE_DBFS, SILENCE_LUFS, Levels
+from resources.media.waveform import picture
 
 RATE = 16_000
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from resources.pictures import contact_sheet, look_alike
-from resources.scenes import find_slides
-from resources.slide_index import Slide, read_slides, write_index
+from resources.media.pictures import contact_sheet, look_alike
+from resources.media.scenes import find_slides
+from resources.media.slide_index import Slide, read_slides, write_index
 
 Make = Callable[..., Path]
 Find = Callable[..., list[tuple[Slide, bytes]]]
@@ -211,7 +211,7 @@ def test_phone_held_upright(make: Make, find: Find, video: Any, drawn: Any) -> N
 def test_large_pictures_are_made_smaller(repo: Path) -> None:
     import av
 
-    from resources.pictures import jpeg
+    from resources.media.pictures import jpeg
 
     frame = av.VideoFrame.from_image(Image.radial_gradient("L").resize((3840, 2160)).convert("RGB"))
     assert jpeg(frame, 1.0)[1:] == (1600, 900)

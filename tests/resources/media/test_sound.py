@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from resources.errors import BadInput, DiskFull
-from resources.sound import RATE, Sound, extract
+from resources.media.sound import RATE, Sound, extract
 
 Make = Callable[..., Path]
 LOG = logging.getLogger("test")
@@ -214,7 +214,7 @@ def test_full_disk(repo: Path, tmp_path: Path) -> None:
 
 def test_memory_does_not_grow_with_length(make: Make, tone: Any, repo: Path, tmp_path: Path) -> None:
     code = (
-        "import logging, resource, sys; from pathlib import Path; from resources.sound import extract\n"
+        "import logging, resource, sys; from pathlib import Path; from resources.media.sound import extract\n"
         "extract(Path(sys.argv[1]), Path(sys.argv[2]), logging.getLogger())\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )

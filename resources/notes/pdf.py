@@ -1,0 +1,176 @@
+"""Pages to a PDF file, by fpdf2.
+
+Belongs here: drawing, links, outline, the file's own metadata. Does not belong here: any decision about looks
+(`rows.py`) or page ends (`pages.py`). Pure. The same notes, slides and fonts give the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from resources.notes.content import Notes
+from resources.notes.fonts import Face
+from resources.notes.lines import Measure, Run, Style
+from resources.notes.pages import Page, Places, Row, paginate
+from resources.notes.rows import FORMATS, HAIRLINE, SMALL, TINT, Format, Typist
+from resources.timecode import clock
+
+if TYPE_CHECKING:
+    from fpdf import FPDF
+
+_BOX_LEFT, _BOX_RIGHT = 58.0, 6.0  # how far the tinted box reaches beyond the text column: left over the times
+_HEAD_GAP = 26.0  # from the running head's baseline to the text
+_FOOT_GAP = 34.0  # from the text to the foot's baseline
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The finished file, its number of pages, and where the text column lies: left, bottom, right, top in points."""
+
+    content: bytes
+    pages: int
+    column: tuple[float, float, float, float]
+
+
+def draw(
+    notes: Notes,
+    pictures: Mapping[str, Path | bytes],
+    faces: Mapping[str, Face],
+    page_format: str = "A4",
+    on_page: Callable[[int, int], None] | None = None,
+) -> Drawn:
+    """Set `notes`, whose every text the faces can show, with `pictures` by file name.
+
+    `on_page(done, total)` is called after each page.
+    """
+    form = FORMATS[page_format]
+    measure = Measure({name: face.advances for name, face in faces.items()})
+    pages = paginate(Typist(measure, form).rows(notes), form.body)
+    pen = _Pen(notes, pictures, faces, form, measure, pages)
+    for number in range(1, len(pages) + 1):
+        pen.page(number)
+        if on_page:
+            on_page(number, len(pages))
+    top = form.height - form.top
+    column = (form.left - 2, top - form.body - 2, form.width - form.right + 12, top + 2)
+    return Drawn(pen.finish(), len(pages), column)
+
+
+class _Pen:
+    def __init__(
+        self,
+        notes: Notes,
+        pictures: Mapping[str, Path | bytes],
+        faces: Mapping[str, Face],
+        form: Format,
+        measure: Measure,
+        pages: list[Page],
+    ) -> None:
+        from fpdf import FPDF
+
+        self._notes, self._pictures, self._form, self._measure, self._pages = notes, pictures, form, measure, pages
+        self._places = Places(pages)
+        self._links: dict[tuple[int, float], int] = {}
+        self._style: Style | None = None
+        pdf: FPDF = FPDF(unit="pt", format=(form.width, form.height))
+        pdf.set_auto_page_break(False)
+        pdf.set_margin(0)
+        for name, face in faces.items():
+            pdf.add_font(name, fname=face.path)
+        origin = notes.origin
+        pdf.set_title(origin.title)
+        pdf.set_subject(notes.words.subject.format(name=origin.name, duration=clock(origin.duration_s)))
+        pdf.set_keywords(", ".join(term.text for term in notes.terms))
+        pdf.set_creator("Scriptorium")
+        pdf.set_lang(notes.language)
+        pdf.set_creation_date(origin.created.astimezone(UTC))
+        pdf.set_display_mode("fullpage" if len(pages) == 1 else "fullwidth")
+        self._pdf = pdf
+
+    def page(self, number: int) -> None:
+        """Draw page `number`, from 1: head and foot, the box, then the rows from top to bottom."""
+        page = self._pages[number - 1]
+        self._pdf.add_page()
+        self._style = None
+        if number > 1:
+            self._furniture(page, number)
+        self._box(page)
+        for y, row in page.rows:
+            self._row(self._form.top + y, row)
+        if page.footnote:
+            y = self._form.top + self._form.body - 4
+            self._rule(self._form.left, y - 13, self._form.left + 60)
+            for run in page.footnote.runs:
+                self._run(run, y)
+
+    def finish(self) -> bytes:
+        return bytes(self._pdf.output())
+
+    def _furniture(self, page: Page, number: int) -> None:
+        form = self._form
+        y = form.top - _HEAD_GAP
+        room = form.column * 0.62
+        title = self._measure.fit(self._notes.origin.title, SMALL, room)
+        self._text(form.left, y, title, SMALL)
+        chapter = self._measure.fit(page.chapter, SMALL, form.column - room - 12)
+        self._text(form.left + form.column - self._measure.width(chapter, SMALL), y, chapter, SMALL)
+        self._rule(form.left, y + 6, form.left + form.column)
+        foot = self._notes.words.page.format(number=number, total=len(self._pages))
+        x = form.left + form.column - self._measure.width(foot, SMALL)
+        self._text(x, form.top + form.body + _FOOT_GAP, foot, SMALL)
+
+    def _box(self, page: Page) -> None:
+        boxed = [(y, row) for y, row in page.rows if row.boxed]
+        if not boxed:
+            return
+        top, bottom = boxed[0][0], boxed[-1][0] + boxed[-1][1].height
+        left = self._form.left - _BOX_LEFT
+        self._pdf.set_fill_color(f"#{TINT}")
+        width = self._form.column + _BOX_LEFT + _BOX_RIGHT
+        self._pdf.rect(left, self._form.top + top, width, bottom - top, style="F")
+
+    def _row(self, y: float, row: Row) -> None:
+        if row.outline:
+            level, title = row.outline
+            self._pdf.set_y(max(y - 6, 0))
+            self._pdf.start_section(title, level, strict=False)
+        for figure in row.figures:
+            content = self._pictures[figure.name]
+            self._pdf.image(content, figure.x, y, figure.width, figure.height, alt_text=figure.alt)
+            self._pdf.set_draw_color(f"#{HAIRLINE}")
+            self._pdf.set_line_width(0.5)
+            self._pdf.rect(figure.x, y, figure.width, figure.height, style="D")
+        for run in row.runs:
+            self._run(run, y + row.baseline)
+        if row.page_of and (place := self._places.of(row.page_of)):
+            text = str(place[0])
+            x = self._form.left + self._form.column - self._measure.width(text, SMALL)
+            self._run(Run(x, text, SMALL, self._measure.width(text, SMALL), row.page_of), y + row.baseline)
+
+    def _run(self, run: Run, baseline: float) -> None:
+        self._text(run.x, baseline, run.text, run.style)
+        if run.link and (place := self._places.of(run.link)):
+            size = run.style.size
+            self._pdf.link(run.x, baseline - size, run.width, size * 1.3, self._link(place))
+
+    def _link(self, place: tuple[int, float]) -> int:
+        if place not in self._links:
+            page, y = place
+            self._links[place] = self._pdf.add_link(page=page, y=max(self._form.top + y - 6, 0))
+        return self._links[place]
+
+    def _text(self, x: float, baseline: float, text: str, style: Style) -> None:
+        if style != self._style:
+            self._pdf.set_font(style.face, size=style.size)
+            self._pdf.set_text_color(f"#{style.colour}")
+            self._style = style
+        self._pdf.text(x, baseline, text)
+
+    def _rule(self, x: float, y: float, end: float) -> None:
+        self._pdf.set_draw_color(f"#{HAIRLINE}")
+        self._pdf.set_line_width(0.5)
+        self._pdf.line(x, y, end, y)

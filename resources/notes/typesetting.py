@@ -1,0 +1,113 @@
+"""The Dagster resource that turns the content of notes into a PDF and a Markdown file.
+
+Belongs here: the steps from content to finished files, and their settings. Does not belong here: how each step is done
+(`fonts.py`, `glyphs.py`, `notes_*.py`, `pdf_reading.py`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import dagster as dg
+from pydantic import Field
+
+from resources.notes.content import Notes, Origin
+from resources.notes.sections import Picture
+from resources.progress import Progress
+from resources.speech.documents import Transcript
+from resources.summary.documents import Summary
+
+
+@dataclass(frozen=True)
+class Typeset:
+    """Finished notes, and what the checks need: the notes as printed, and where their text column lies."""
+
+    pdf: bytes
+    markdown: str
+    pages: int
+    glyphs_replaced: int
+    printed: Notes
+    column: tuple[float, float, float, float]
+
+    def missing_words(self) -> list[str]:
+        """Paragraphs of the transcript that the PDF's text layer does not hold whole and in order."""
+        from resources.notes.pdf_reading import column_text, missing_texts
+
+        spacing = self.printed.spacing
+        paragraphs = [block.text(spacing) for section in self.printed.sections for block in section.paragraphs]
+        # The same words may stand in the summary and the contents, so the search begins at the transcript's heading.
+        pages = column_text(self.pdf, self.column)
+        return missing_texts(pages, [self.printed.body_heading, *paragraphs], ignore=self.printed.uncertain_note)
+
+    def missing_summary(self) -> list[str]:
+        """What of title, bullets and key terms the PDF's text layer lacks. Raises UnreadablePdf."""
+        from resources.notes.pdf_reading import column_text, missing_texts
+
+        printed = self.printed
+        wanted = [printed.origin.title, printed.words.summary, *(bullet.text for bullet in printed.bullets)]
+        return missing_texts(column_text(self.pdf, self.column), [*wanted, *(term.text for term in printed.terms)])
+
+    def first_page(self) -> bytes:
+        """A PNG of the first page, small enough to be stored with an event."""
+        from resources.notes.pdf_reading import first_page
+
+        return first_page(self.pdf)
+
+
+class Typesetter(dg.ConfigurableResource):
+    """Sets notes in Noto Serif and Noto Sans. The same content gives the same bytes."""
+
+    page_format: Literal["A4", "Letter"] = Field("A4", description="Page size of the notes.")
+    cache: str = Field(description="Folder in which the faces are kept once they are cut from the font packages.")
+
+    def typeset(
+        self,
+        origin: Origin,
+        transcript: Transcript,
+        summary: Summary,
+        slides: Sequence[Picture],
+        pictures: Mapping[str, Path | bytes],
+        log: Any,
+    ) -> Typeset:
+        """The notes on one recording. `pictures` holds each slide's JPEG by name; `log` gets the progress.
+
+        Raises MissingExtra if the font packages are not installed.
+        """
+        from resources.notes import fonts
+        from resources.notes.content import compose
+        from resources.notes.glyphs import Glyphs
+        from resources.notes.markdown import markdown
+        from resources.notes.pdf import draw
+
+        faces = fonts.faces(Path(self.cache))
+        notes = compose(origin, transcript, summary, slides, _versions())
+        glyphs = Glyphs(fonts.coverage(faces))
+        printed = notes.mapped(glyphs.clean)
+        replaced = glyphs.replaced
+        notes, printed = (text.with_missing_glyphs(replaced, glyphs.stand_in) for text in (notes, printed))
+        progress: list[Progress] = []
+
+        def on_page(done: int, total: int) -> None:
+            if not progress:
+                progress.append(Progress(log, "typesetting", total, "pages"))
+            progress[0].update(done)
+
+        drawn = draw(printed, pictures, faces, self.page_format, on_page)
+        return Typeset(
+            pdf=drawn.content,
+            markdown=markdown(notes),
+            pages=drawn.pages,
+            glyphs_replaced=replaced,
+            printed=printed,
+            column=drawn.column,
+        )
+
+
+def _versions() -> dict[str, str]:
+    """The software that shapes the bytes of the notes, by name."""
+    from importlib.metadata import version
+
+    from resources.notes import fonts
+
+    return {"fpdf2": version("fpdf2"), "fonttools": version("fonttools"), **fonts.versions()}

@@ -1,0 +1,78 @@
+"""What was said: the transcript and its parts, as every later step reads them.
+
+Belongs here: the documents and what can be read off them. Pure: pydantic only.
+Does not belong here: how speech is recognised (`recognition.py`) or how it is cut (`cutting.py`).
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from resources.store.types import Document
+
+_WITHOUT_BLANKS = frozenset({"zh", "yue", "ja", "th", "lo", "my"})
+
+
+def word_separator(language: str) -> str:
+    """What stands between two words: a blank, or nothing in languages written without (ISO 639-1 code)."""
+    return "" if language in _WITHOUT_BLANKS else " "
+
+
+class Word(BaseModel):
+    """One word with its punctuation; times in seconds from the start of the recording, probability 0..1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    start_s: float = Field(ge=0)
+    end_s: float = Field(ge=0)
+    text: str
+    probability: float = Field(ge=0, le=1)
+
+
+class Segment(BaseModel):
+    """A sentence, or a part of one, without surrounding blanks; never empty.
+
+    `avg_logprob`, `no_speech_prob` and `compression_ratio` are those of the window of speech it was decoded in, the
+    worst if it spans two.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    start_s: float = Field(ge=0)
+    end_s: float = Field(ge=0)
+    text: str = Field(min_length=1)
+    words: list[Word]
+    avg_logprob: float
+    no_speech_prob: float
+    compression_ratio: float
+
+
+class Transcript(Document):
+    """Everything that was said in a recording of `duration_s` seconds, in order, times never running backwards.
+
+    `language` is an ISO 639-1 code; `language_probability` is 1.0 if the language was set, or the model knows
+    only one. `model` is a name or a folder, `model_source` says where it came from, `reason` why it was used.
+    `settings` are the decoding settings that shape the text. `speech_s` is how many seconds held speech at all.
+    """
+
+    language: str
+    language_probability: float = Field(ge=0, le=1)
+    duration_s: float = Field(ge=0)
+    speech_s: float = Field(0.0, ge=0)
+    segments: list[Segment]
+    model: str
+    model_source: str
+    device: str
+    compute_type: str
+    reason: str
+    settings: dict[str, str | float | int | bool]
+
+    @property
+    def words(self) -> int:
+        """How many words were said."""
+        return sum(len(segment.words) for segment in self.segments)
+
+    @property
+    def text(self) -> str:
+        """All segments, one blank between them."""
+        return " ".join(segment.text for segment in self.segments)

@@ -1,0 +1,303 @@
+"""Real, tiny models: trained here, on the very requests they will get, until they answer them by heart."""
+
+import importlib.util
+import logging
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from resources.errors import MissingModel
+from resources.progress import Step, listening
+from resources.speech.documents import Transcript
+from resources.summary.length import bullets_for
+from resources.summary.sentences import sentences
+from resources.summary.summarizing import Summarizer
+from resources.summary.transformers_models import Writer, WriterFailed
+from resources.summary.transformers_summary import _MAP, _REDUCE, cut, read_points, write
+from resources.summary.vocabulary import Vocabulary
+
+Spoken = Callable[..., Transcript]
+Answers = dict[str, str]
+LOG = logging.getLogger(__name__)
+CHAT = "{% for message in messages %}<ask>{{ message['content'] }}<say>{% endfor %}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Models this small are slower on several threads, and much slower where the cores are busy."""
+    if importlib.util.find_spec("torch") is None:
+        yield
+        return
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+class Kept(dict[str, bytes]):
+    """Answers in memory, with the scratch's two methods."""
+
+    def put(self, name: str, content: bytes) -> None:
+        self[name] = content
+
+
+def make_untrained(folder: Path, kind: str, text: str, context: int) -> None:
+    """A model of `kind` with random weights that takes `context` tokens, and a tokenizer fitted to `text`."""
+    import tokenizers
+    import torch
+    import transformers
+
+    torch.manual_seed(1)
+    trained = tokenizers.Tokenizer(tokenizers.models.BPE())
+    trained.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trained.decoder = tokenizers.decoders.ByteLevel()
+    trained.train_from_iterator(
+        [text, _MAP, _REDUCE],
+        tokenizers.trainers.BpeTrainer(
+            vocab_size=1200,
+            special_tokens=["<pad>", "<end>", "<ask>", "<say>"],
+            initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=trained, pad_token="<pad>", eos_token="<end>", model_max_length=context
+    )
+    size = {"vocab_size": len(tokenizer), "pad_token_id": 0, "eos_token_id": 1}
+    if kind == "llama":
+        tokenizer.chat_template = CHAT
+        model: Any = transformers.LlamaForCausalLM(
+            transformers.LlamaConfig(
+                **size,
+                bos_token_id=None,
+                hidden_size=64,
+                intermediate_size=128,
+                num_hidden_layers=2,
+                num_attention_heads=4,
+                max_position_embeddings=context,
+            )
+        )
+    else:
+        model = transformers.T5ForConditionalGeneration(
+            transformers.T5Config(
+                **size,
+                d_model=96,
+                d_kv=24,
+                d_ff=192,
+                num_layers=2,
+                num_heads=4,
+                decoder_start_token_id=0,
+                dropout_rate=0,
+            )
+        )
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+class Teacher(Writer):
+    """The model with its own tokenizer and measure, whose answers are given by rule; they become its lessons."""
+
+    answers: Answers
+
+    def ask(self, request: str, longest: int, *, again: bool = False) -> tuple[str, bool]:
+        text = request.split("\n\n", 1)[1].replace("<say>", "")
+        count = int(re.search(r"(?:List the|into the) (\d+)", request)[1])  # type: ignore[index]
+        if text.startswith("- "):
+            points = text.strip().splitlines()[:count]
+        else:
+            said = [part for part in re.split(r"(?<=[.])\s+", text) if 4 < len(part.split()) < 24]
+            points = [f"- {part}" for part in said[:: max(1, len(said) // count)][:count]]
+        self.answers[request] = "\n".join(points)
+        return self.answers[request], False
+
+
+def teach(folder: Path, answers: Answers) -> None:
+    """Train the model in `folder` until it gives every answer by heart."""
+    import torch
+    import transformers
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    config = transformers.AutoConfig.from_pretrained(folder)
+    pairs = config.is_encoder_decoder
+    maker = transformers.AutoModelForSeq2SeqLM if pairs else transformers.AutoModelForCausalLM
+    model = maker.from_pretrained(folder).train()
+    batch = []
+    for request, answer in answers.items():
+        asked = tokenizer(request, add_special_tokens=False)["input_ids"]
+        said = [*tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+        batch.append((asked, said) if pairs else (asked + said, [-100] * len(asked) + said))
+
+    def padded(rows: list[list[int]], filler: int) -> torch.Tensor:
+        longest = max(map(len, rows))
+        return torch.tensor([row + [filler] * (longest - len(row)) for row in rows])
+
+    asked = padded([row for row, _ in batch], tokenizer.pad_token_id)
+    inputs = {
+        "input_ids": asked,
+        "attention_mask": (asked != tokenizer.pad_token_id).long(),
+        "labels": padded([row for _, row in batch], -100),
+    }
+    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
+    for _ in range(400):
+        loss = model(**inputs).loss
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        if loss.item() < 0.02:
+            break
+    assert loss.item() < 0.05
+    model.eval().save_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def short_lecture(spoken: Spoken, lecture: Callable[[str], str]) -> Transcript:
+    return spoken(" ".join(lecture("tides_en").split()[77:250]))
+
+
+@pytest.fixture(scope="module", params=["llama", "t5"])
+def taught(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, short_lecture: Transcript
+) -> tuple[Path, list[str]]:
+    """A trained model's folder, and the bullets it was taught to give for `short_lecture`."""
+    folder = tmp_path_factory.mktemp(request.param)
+    make_untrained(folder, request.param, short_lecture.text, context=330 if request.param == "llama" else 220)
+    teacher = Teacher(request.param, folder, "cpu")
+    teacher.answers = {}
+    said = sentences(short_lecture)
+    bullets = write(said, Vocabulary("en"), teacher, "English", bullets_for(short_lecture.duration_s), LOG)
+    teach(folder, teacher.answers)
+    return folder, [bullet.text for bullet in bullets]
+
+
+@pytest.mark.train
+def test_a_model_by_path_writes_the_summary(taught: tuple[Path, list[str]], short_lecture: Transcript) -> None:
+    folder, expected = taught
+    steps: list[Step] = []
+    with listening(steps.append):
+        summary = Summarizer(model=str(folder), device="cpu", offline=True).summarize(short_lecture, LOG)
+    assert [bullet.text for bullet in summary.bullets] == expected
+    starts = {sentence.text: sentence.start_s for sentence in sentences(short_lecture)}
+    assert [bullet.time_s for bullet in summary.bullets] == [starts[text] for text in expected]
+    assert summary.method == str(folder)
+    assert "cpu, float32" in summary.reason
+    assert summary.key_terms
+    assert steps[-1].done == steps[-1].total >= 2
+
+
+@pytest.mark.train
+def test_kept_answers_are_not_asked_for_again(
+    taught: tuple[Path, list[str]], short_lecture: Transcript, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = taught
+    kept = Kept()
+    summarizer = Summarizer(model=str(folder), device="cpu", offline=True)
+    first = summarizer.summarize(short_lecture, LOG, kept)
+    assert kept
+
+    def refuse(*_: object, **__: object) -> tuple[str, bool]:
+        raise AssertionError("asked again")
+
+    monkeypatch.setattr(Writer, "ask", refuse)
+    assert summarizer.summarize(short_lecture, LOG, kept) == first
+
+
+@pytest.mark.train
+def test_an_interruption_stops_the_model_between_two_tokens(tmp_path: Path, short_lecture: Transcript) -> None:
+    import signal
+    import threading
+    import time
+
+    make_untrained(tmp_path, "llama", short_lecture.text, context=600)
+    import json
+
+    # Without an end-of-text token this model talks until it is stopped.
+    for name in ("config.json", "generation_config.json"):
+        held = json.loads((tmp_path / name).read_text())
+        (tmp_path / name).write_text(json.dumps({**held, "eos_token_id": None, "pad_token_id": 0}))
+    writer = Writer("endless", tmp_path, "cpu")
+    writer._answer_limit = 10**6
+    writer._model.config.max_position_embeddings = 10**6
+    started = time.monotonic()
+    threading.Timer(1.0, lambda: signal.raise_signal(signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        writer.ask("Tell me everything.", 10**6)
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.train
+def test_a_part_without_an_answer_is_an_error(tmp_path: Path, short_lecture: Transcript) -> None:
+    """A model whose every token is the end of the text says nothing, however often it is asked."""
+    import torch
+    import transformers
+
+    make_untrained(tmp_path, "llama", short_lecture.text, context=600)
+    model = transformers.LlamaForCausalLM.from_pretrained(tmp_path)
+    with torch.no_grad():
+        model.lm_head.weight.zero_()
+    model.generation_config.suppress_tokens = [token for token in range(model.config.vocab_size) if token != 1]
+    model.save_pretrained(tmp_path)
+    with pytest.raises(WriterFailed, match=r"no points for part 1 of \d"):
+        Summarizer(model=str(tmp_path), device="cpu", offline=True).summarize(short_lecture, LOG)
+
+
+@pytest.mark.train
+@pytest.mark.parametrize("name", ["nobody/no-such-model", "/no/such/folder", "not a name!"])
+def test_a_model_that_is_nowhere_is_named(short_lecture: Transcript, tmp_path: Path, name: str) -> None:
+    with pytest.raises(MissingModel, match=re.escape(name)):
+        Summarizer(model=name, cache=str(tmp_path), offline=True).summarize(short_lecture, LOG)
+
+
+@pytest.mark.train
+def test_a_folder_without_a_model_is_named(short_lecture: Transcript, tmp_path: Path) -> None:
+    with pytest.raises(MissingModel, match="can't be loaded"):
+        Summarizer(model=str(tmp_path), offline=True).summarize(short_lecture, LOG)
+
+
+def words(text: str) -> int:
+    return len(text.split())
+
+
+@pytest.mark.parametrize("room", [7, 50, 400, 10_000])
+def test_parts_hold_every_sentence_and_no_more_than_fits(
+    spoken: Spoken, lecture: Callable[[str], str], room: int
+) -> None:
+    said = sentences(spoken(lecture("tides_en")))
+    parts = cut(said, words, room)
+    assert all(words(part.text) <= room for part in parts)
+    together = " ".join(part.text for part in parts)
+    position = 0
+    for word in " ".join(sentence.text for sentence in said).split():  # all there, in order
+        position = together.index(word, position)
+    assert {index for part in parts for index in range(part.first, part.last)} == set(range(len(said)))
+    if room == 10_000:
+        assert len(parts) == 1
+    if room == 400:
+        assert sum(words(part.text) for part in parts) > sum(sentence.words for sentence in said)  # they overlap
+
+
+@pytest.mark.parametrize(
+    ("answer", "cut_short", "expected"),
+    [
+        (
+            "Here are the points:\n- The Moon pulls.\n* The **Sun** pulls.\n",
+            False,
+            ["The Moon pulls.", "The Sun pulls."],
+        ),
+        ("1. Луна притягивает воду.\n2) Солнце тоже.", False, ["Луна притягивает воду.", "Солнце тоже."]),
+        ("The Moon pulls. The Sun pulls too.", False, ["The Moon pulls.", "The Sun pulls too."]),
+        ("The Moon pulls.\n- The Sun pulls.", False, ["The Moon pulls.", "The Sun pulls."]),
+        ("- The Moon pulls.\n- The Sun pul", True, ["The Moon pulls."]),
+        ("<think>What to say?</think>- The Moon pulls.", False, ["The Moon pulls."]),
+        ("<think>What to", True, []),
+        ("2016", False, []),
+        ("- A point.\n- ---\n-\n- ok\n- Another point.", False, ["Another point."]),
+    ],
+)
+def test_answers_are_read_as_points(answer: str, cut_short: bool, expected: list[str]) -> None:
+    assert read_points(answer, 5, cut_short=cut_short) == expected
