@@ -24,7 +24,7 @@ demo: setup  ## take the sample lecture through the sensor's path to a PDF and p
 	@$(BIN)/scriptorium demo
 
 test: .venv/.installed-$(TEST_EXTRAS)  ## run every test that can run on this machine
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 dev: setup  ## start Dagster's UI on http://127.0.0.1:3000, its daemon and the sensors
 	@$(BIN)/scriptorium dev

@@ -3,6 +3,7 @@
 A test that can't run here is deselected, and one line says why. `--no-skips` (CI) makes that an error, except `gpu`.
 """
 
+import functools
 import importlib.util
 import os
 import shutil
@@ -44,36 +45,41 @@ _NEEDS = {
     "root": (lambda: os.geteuid() == 0, "not root"),
     "train": (lambda: importlib.util.find_spec("transformers") is not None, "run `make setup EXTRAS=train`"),
 }
-_left_out: dict[str, int] = {}
+
+
+@functools.cache
+def _can_run(mark: str) -> bool:
+    return bool(_NEEDS[mark][0]())
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    used = {mark for mark in _NEEDS if any(item.get_closest_marker(mark) for item in items)}
-    missing = {mark for mark in used if not _NEEDS[mark][0]()}
-    kept, dropped = [], []
-    for item in items:
-        why = next((mark for mark in missing if item.get_closest_marker(mark)), None)
-        (dropped if why else kept).append(item)
-        if why:
-            _left_out[why] = _left_out.get(why, 0) + 1
+    def runs(item: pytest.Item) -> bool:
+        return all(_can_run(mark) for mark in _NEEDS if item.get_closest_marker(mark))
+
+    dropped = [item for item in items if not runs(item)]
     if dropped:
         config.hook.pytest_deselected(items=dropped)
-        items[:] = kept
+        items[:] = [item for item in items if item not in set(dropped)]
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for mark, count in sorted(_left_out.items()):
-        terminalreporter.write_line(f"left out {count} tests marked {mark}: {_NEEDS[mark][1]}")
+def _left_out() -> list[str]:
+    """The marks whose tests this machine can't run. The same in the process that reports and in its workers."""
+    return [mark for mark in _NEEDS if not _can_run(mark)]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for mark in _left_out():
+        terminalreporter.write_line(f"left out: tests marked {mark}: {_NEEDS[mark][1]}")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if not session.config.getoption("--no-skips"):
+    if not session.config.getoption("--no-skips") or hasattr(session.config, "workerinput"):
         return
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     skipped = len(reporter.stats.get("skipped", [])) if reporter else 0
-    deselected = sum(count for mark, count in _left_out.items() if mark != "gpu")
-    if skipped or deselected:
-        print(f"\n--no-skips: {skipped} skipped, {deselected} left out")
+    left_out = [mark for mark in _left_out() if mark != "gpu"]
+    if skipped or left_out:
+        print(f"\n--no-skips: {skipped} tests skipped; can't run here: {', '.join(left_out) or 'none'}")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
