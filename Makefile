@@ -12,6 +12,8 @@ help:  ## show this help
 
 # One stamp per set of extras, renewed when the pins change; comma is no problem in a file name.
 .venv/.installed-%: pyproject.toml requirements.lock
+	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; v = sys.version_info; v[:2] == (3, 11) or sys.exit( \
+		f"Python 3.11 is needed, $(PYTHON) is {v[0]}.{v[1]}: say make $(MAKECMDGOALS) PYTHON=python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing scriptorium[$*] into .venv"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[$*]'

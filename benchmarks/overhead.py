@@ -153,7 +153,7 @@ def where_it_goes(home: Path) -> None:
 
 
 def report(name: str, ratio: float, aim: float | None) -> None:
-    verdict = "ok" if aim is None or ratio <= aim else "short"
+    verdict = "unmeasured" if aim is None else "ok" if ratio <= aim else "short"
     print(f"{name} {ratio:.2f} {'-' if aim is None else aim} {verdict}", flush=True)
 
 

@@ -22,6 +22,8 @@ from resources.errors import ScriptoriumError
 if TYPE_CHECKING:
     from dagster_project.settings import Settings
 
+_SCRATCH_DAYS = 7
+
 app = typer.Typer(
     name="scriptorium",
     help="Recordings in, notes out. Drop files into the inbox while `scriptorium dev` runs, or name them here.",
@@ -163,6 +165,7 @@ def dev(
     settings = _settings()
     from dagster_project import daemon
     from dagster_project.instance import WORKSPACE, bury_orphans, opened
+    from resources.store.scratch import collect
 
     with opened(settings) as instance:
         if daemon.alive(instance):
@@ -172,6 +175,8 @@ def dev(
             raise typer.Exit(1)
         for run in bury_orphans(instance, daemon_alive=False):
             typer.echo(f"run {run.run_id[:8]} was left over from a crash; it is retried")
+    if stale := collect(settings.homes.store, _SCRATCH_DAYS * 86_400):
+        typer.echo(f"removed the partial results of {stale} runs that nobody took up for {_SCRATCH_DAYS} days")
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         if probe.connect_ex((host, port)) == 0:
             terminal.error(f"Something else already answers at {host}:{port}.", "Choose another --port.")

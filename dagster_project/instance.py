@@ -41,7 +41,7 @@ concurrency:
     granularity: op
 
 # A run whose process died is started again from the step it was in. A step that failed is not repeated:
-# bad input stays bad, and what a retry can mend has its own policy on the asset.
+# bad input stays bad, and an asset that a retry can mend asks for it itself.
 run_retries:
   enabled: true
   max_retries: 2

@@ -77,7 +77,8 @@ def everything(product: Product, keys: Iterable[str]) -> Selections:
 
 
 def missing(product: Product, instance: dg.DagsterInstance, store: ArtifactStore, keys: Iterable[str]) -> Selections:
-    """For each key what has no materialization, or whose manifest, blobs or library files are gone or damaged.
+    """For each key what has no materialization, or whose manifest or blobs are gone or damaged, whose
+    library files are gone, or what a blocking check refused.
 
     Nothing else is made again: what was made from a lost artifact is still good, and what a lost one is made from too.
     """
@@ -148,13 +149,29 @@ def _grouped(product: Product, wanted: Mapping[str, set[dg.AssetKey]]) -> Select
 
 
 def _lost(product: Product, instance: dg.DagsterInstance, store: ArtifactStore, key: str) -> set[dg.AssetKey]:
-    return {asset for asset in product.assets if not _whole(instance, store, asset, key)}
+    refused: dict[str, set[dg.AssetKey]] = {}  # by run: most assets of a key come from one
+    lost = set()
+    for asset in product.assets:
+        record = records.latest(instance, asset, key)
+        if record is not None and record.run not in refused:
+            refused[record.run] = _refused(instance, record.run)
+        if record is None or asset in refused[record.run] or not _whole(store, record):
+            lost.add(asset)
+    return lost
 
 
-def _whole(instance: dg.DagsterInstance, store: ArtifactStore, asset: dg.AssetKey, key: str) -> bool:
-    record = records.latest(instance, asset, key)
-    if record is None:
-        return False
+def _refused(instance: dg.DagsterInstance, run_id: str) -> set[dg.AssetKey]:
+    """The assets of a run that a blocking check refused; Dagster keeps their materialization all the same."""
+    found = set()
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+        if entry.dagster_event is not None:
+            result = entry.dagster_event.asset_check_evaluation_data
+            if result.blocking and not result.passed and result.severity == dg.AssetCheckSeverity.ERROR:
+                found.add(result.asset_key)
+    return found
+
+
+def _whole(store: ArtifactStore, record: records.Record) -> bool:
     if record.manifest is None:  # reported by hand: there is nothing of it that could be lost
         return True
     if store.missing(record.manifest):
@@ -170,7 +187,7 @@ def _whole(instance: dg.DagsterInstance, store: ArtifactStore, asset: dg.AssetKe
 
 def _planned(product: Product, instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[dg.AssetKey]:
     """The assets of the product that a run was to make."""
-    if run.asset_selection is not None:
+    if run.asset_selection:
         return set(product.assets) & run.asset_selection
     planned = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
     keys = {entry.dagster_event.asset_key for entry in planned if entry.dagster_event}
@@ -180,4 +197,5 @@ def _planned(product: Product, instance: dg.DagsterInstance, run: dg.DagsterRun)
 def _unmade(product: Product, instance: dg.DagsterInstance, run: dg.DagsterRun, key: str) -> set[dg.AssetKey]:
     """What the run was to make and did not; for a re-execution, that is all its predecessors left over as well."""
     made = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
-    return _planned(product, instance, run) - {e.dagster_event.asset_key for e in made if e.dagster_event}
+    kept = {e.dagster_event.asset_key for e in made if e.dagster_event} - _refused(instance, run.run_id)
+    return _planned(product, instance, run) - kept

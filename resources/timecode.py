@@ -1,7 +1,7 @@
 """How a moment of a recording is written for people.
 
 Belongs here: the one text form of a time that notes, previews and messages share. Does not belong here: the times of
-subtitle formats, which their own standards fix (`assets/recordings/subtitles.py`).
+subtitle formats, which their own standards fix (`resources/speech/subtitles.py`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The faces notes are set in: found in the installed font packages, cut once, kept in the cache.
 
 Belongs here: finding, cutting and measuring fonts. Does not belong here: what to do with text they lack (`glyphs.py`),
-or how pages are laid out (`notes_*.py`). Pure: no Dagster.
+or how pages are laid out (`lines.py`, `pdf.py`). Pure: no Dagster.
 
 The packages carry variable fonts of about 2 MB. Every PDF would pay seconds to cut faces from them, so each face is
 cut once to a static one with the scripts these notes can be set in, and found again by the digests in its name.

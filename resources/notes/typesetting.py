@@ -1,7 +1,7 @@
 """The Dagster resource that turns the content of notes into a PDF and a Markdown file.
 
 Belongs here: the steps from content to finished files, and their settings. Does not belong here: how each step is done
-(`fonts.py`, `glyphs.py`, `notes_*.py`, `pdf_reading.py`).
+(`fonts.py`, `glyphs.py`, `content.py`, `rows.py`, `pages.py`, `pdf.py`, `pdf_reading.py`).
 """
 
 from collections.abc import Mapping, Sequence

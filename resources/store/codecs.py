@@ -231,6 +231,6 @@ def _import_pandas() -> tuple[Any, Any]:
         import pyarrow.parquet
     except ImportError as error:
         raise MissingExtra(
-            f"A Table needs {error.name}, which is not installed.", "Install it with: pip install -e '.[train]'"
+            f"A Table needs {error.name}, which is not installed.", "Install it with: make setup EXTRAS=train"
         ) from error
     return pandas, pyarrow

@@ -18,7 +18,7 @@ from resources.store import records, report
 from resources.store.artifacts import Artifacts, Expected, describe, make_again
 from resources.store.library import Library
 from resources.store.records import Record
-from resources.store.scratch import Scratch, collect, delete_opened, open_scratch
+from resources.store.scratch import Scratch, delete_opened, open_scratch
 
 _ALLOW_MISSING = "allow_missing_partitions"  # the same input metadata as in Dagster's own IO managers
 
@@ -48,10 +48,6 @@ class ArtifactStore(dg.ConfigurableResource):
         """
         return open_scratch(self.artifacts.root, asset, partition, digest)
 
-    def collect_scratches(self, days: float = 7) -> int:
-        """Delete every scratch nothing was written to for so many days; return how many."""
-        return collect(self.artifacts.root, days * 86_400)
-
     def publish(self, folder: str, files: Mapping[str, Path]) -> dict[str, str]:
         """Make `<library>/<folder>/` hold these files, each replaced as a whole; return name -> BLAKE3 digest (hex).
 
@@ -59,24 +55,6 @@ class ArtifactStore(dg.ConfigurableResource):
         Raises: DiskFull; OSError if the library can't be written.
         """
         return Library(Path(self.library).absolute(), self.artifacts.tmp).publish(folder, files)
-
-    def unpublished(self, folder: str, files: Mapping[str, str]) -> list[str]:
-        """Names of `files` (name -> digest) that `<library>/<folder>/` lacks or holds in another form."""
-        return Library(Path(self.library).absolute(), self.artifacts.tmp).missing(folder, files)
-
-    def republish(self, folder: str, files: Mapping[str, str]) -> dict[str, str]:
-        """Publish `files` (name -> digest) again from the store's objects, without computing anything.
-
-        Raises: MissingArtifact if the store no longer has one of them; DiskFull.
-        """
-        sources = {name: self.artifacts.object_path(digest) for name, digest in files.items()}
-        gone = sorted(name for name, path in sources.items() if path is None)
-        if gone:
-            raise MissingArtifact(
-                f"{folder} can't be published from the store: {', '.join(gone)} is not there any more.",
-                "Materialize the asset that makes it again.",
-            )
-        return self.publish(folder, {name: path for name, path in sources.items() if path is not None})
 
     def missing(self, manifest: str, thorough: bool = False) -> list[str]:
         """Names of a manifest's files that are gone or damaged; `[manifest]` if it is so itself; empty if all is well.

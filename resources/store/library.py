@@ -50,11 +50,6 @@ class Library:
         self._write_record(where, {name: [digest] for name, digest in digests.items()})
         return digests
 
-    def missing(self, folder: str, files: Mapping[str, str]) -> list[str]:
-        """Names that are not in `<root>/<folder>/`, or hold something else than the digest (hex) given."""
-        where = self._folder(folder)
-        return [name for name in sorted(files) if not _holds(where / safe_name(name), [files[name]])]
-
     def _folder(self, folder: str) -> Path:
         path = PurePosixPath(folder)
         if path.is_absolute() or not path.parts or ".." in path.parts or "\0" in folder:

@@ -35,12 +35,6 @@ def of_run(instance: dg.DagsterInstance, asset_key: dg.AssetKey, partition: str 
     return _find(instance, asset_key, partition, run_id)
 
 
-def latest_manifest(instance: dg.DagsterInstance, asset_key: dg.AssetKey, partition: str | None) -> str | None:
-    """The manifest's path, relative to the store's root, of the newest materialization; None if there is none."""
-    record = latest(instance, asset_key, partition)
-    return None if record is None else record.manifest
-
-
 def _find(
     instance: dg.DagsterInstance, asset_key: dg.AssetKey, partition: str | None, run_id: str | None
 ) -> Record | None:

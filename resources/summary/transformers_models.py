@@ -67,7 +67,7 @@ def _need_extra() -> None:
     except ImportError as error:
         raise MissingExtra(
             "A summary model needs torch and transformers.",
-            "Run `pip install -e '.[train]'`, or set SCRIPTORIUM_SUMMARY_MODEL=extractive.",
+            "Run `make setup EXTRAS=train`, or set SCRIPTORIUM_SUMMARY_MODEL=extractive.",
         ) from error
 
 

@@ -30,8 +30,8 @@ def house(furnished, tmp_path: Path, repo: Path):
 def _damage(house, asset: str, key: str) -> Path:
     """Delete a blob of an asset."""
     with house.instance() as instance:
-        manifest = records.latest_manifest(instance, dg.AssetKey(asset), key)
-    [*_, file] = house.store.artifacts.manifest(manifest).files
+        record = records.latest(instance, dg.AssetKey(asset), key)
+    [*_, file] = house.store.artifacts.manifest(record.manifest).files
     blob = house.store.artifacts.object_path(file.digest)
     blob.unlink()
     return blob

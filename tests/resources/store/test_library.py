@@ -10,11 +10,9 @@ from typing import Any
 import pytest
 from blake3 import blake3
 
-from resources.errors import MissingArtifact
 from resources.store import durable
 from resources.store.io_manager import ArtifactStore
 from resources.store.library import Library
-from resources.store.types import Files
 
 
 @pytest.fixture(params=["one disk", "two disks"])
@@ -63,31 +61,11 @@ def test_files_are_there_whole_and_ordinary(store: ArtifactStore, library: Path,
         assert copy.stat().st_nlink == 1
         assert copy.stat().st_ino != path.stat().st_ino
         assert not copy.is_symlink()
-    assert store.unpublished("recordings/talk~12", digests) == []
     assert not [
         path
         for path in library.rglob("*")
         if path.name not in made and path.is_file() and path.name != ".published.json"
     ]
-
-
-def test_from_the_store(store: ArtifactStore, library: Path, made: dict[str, Path]) -> None:
-    stored = store.artifacts.store(Files(made), "notes", "k", "r", 0)
-    digests = {file.name: file.digest for file in stored.manifest.files}
-    assert store.republish("r/k", digests) == digests
-    copy = library / "r/k/notes.md"
-    copy.write_text("edited by a person")
-    assert store.unpublished("r/k", digests) == ["notes.md"]
-    assert store.missing(stored.path, thorough=True) == []
-    (library / "r/k/notes.pdf").unlink()
-    assert store.unpublished("r/k", digests) == ["notes.md", "notes.pdf"]
-    store.republish("r/k", digests)
-    assert store.unpublished("r/k", digests) == []
-    path = store.artifacts.object_path(digests["notes.md"])
-    assert path is not None
-    path.unlink()
-    with pytest.raises(MissingArtifact, match=r"notes\.md"):
-        store.republish("r/k", digests)
 
 
 def test_what_is_no_longer_published_goes_and_what_is_not_ours_stays(

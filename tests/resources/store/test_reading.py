@@ -294,7 +294,7 @@ def test_an_external_asset_has_no_value(
     assert "outside" in message
 
 
-def test_the_latest_manifest_for_the_command_line(
+def test_the_latest_record_names_its_manifest(
     materialize: Materialize, instance: dg.DagsterInstance, root: Path
 ) -> None:
     partitions = dg.StaticPartitionsDefinition(["a", "b"])
@@ -304,7 +304,9 @@ def test_the_latest_manifest_for_the_command_line(
         return Text(context.partition_key)
 
     key = dg.AssetKey("source")
-    assert records.latest_manifest(instance, key, "a") is None
+    assert records.latest(instance, key, "a") is None
     runs = [materialize([source], partition_key="a").run_id for _ in range(2)]
     assert materialize([source], partition_key="b").success
-    assert records.latest_manifest(instance, key, "a") == f"assets/source/a/{runs[1]}-0.json"
+    record = records.latest(instance, key, "a")
+    assert record is not None
+    assert record.manifest == f"assets/source/a/{runs[1]}-0.json"

@@ -127,7 +127,7 @@ def test_a_retry_finds_it_and_success_deletes_it(materialize: Materialize, store
     assert [part for _, part in seen] == [None, b"half"]
     assert seen[0][0] != seen[1][0]
     assert [path.relative_to(root / "scratch").parts[2] for path in files(root)] == ["e" * 64]
-    assert store.collect_scratches(days=0) == 1
+    assert collect(root, 0) == 1
     assert files(root) == []
 
 

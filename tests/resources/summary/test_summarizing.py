@@ -76,4 +76,4 @@ def test_without_the_extra_a_model_names_the_command_that_installs_it(repo: Path
         "    print(error.remedy)\n"
     )
     answer = subprocess.run([sys.executable, "-c", script], cwd=repo, check=True, capture_output=True, text=True)
-    assert "pip install -e '.[train]'" in answer.stdout
+    assert "make setup EXTRAS=train" in answer.stdout
