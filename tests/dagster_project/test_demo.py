@@ -1,9 +1,20 @@
 """The demo: the sample through the inbox, the sensor, the daemon and a run; and once more."""
 
 import hashlib
+import json
 import re
 import socket
 from pathlib import Path
+
+from pypdf import PdfReader
+
+KEY_SENTENCES = [
+    "the suspension bridge and its secret is a clear path for the load",
+    "Its weight presses on the deck",
+    "Tension pulls things apart",
+    "A deep curve means less tension in the cable",
+    "you understand the bridge",
+]
 
 
 def test_the_demo_twice_in_a_row(house, repo: Path) -> None:
@@ -20,6 +31,13 @@ def test_the_demo_twice_in_a_row(house, repo: Path) -> None:
     slides = re.search(r"slides: (\d+)", first.stderr)
     assert slides is not None
     assert int(slides[1]) >= 4
+    text = " ".join("".join(page.extract_text() for page in PdfReader(pdf).pages).split())
+    for sentence in KEY_SENTENCES:
+        assert sentence in text
+    slides_at = [slide["start_s"] for slide in json.loads((repo / "samples" / "lecture.json").read_text())["slides"]]
+    times = [int(h) * 3600 + int(m) * 60 + int(s) for h, m, s in re.findall(r"(\d):(\d\d):(\d\d) *Slide \d", text)]
+    assert len(times) == len(slides_at)
+    assert all(abs(time - start) <= 1 for time, start in zip(times, slides_at, strict=True))
     [run] = house.runs()
     assert run.tags["dagster/sensor_name"] == "recordings"
     again = house.scriptorium("demo")

@@ -124,6 +124,16 @@ def test_a_file_that_changed_before_the_run_is_named(home: Any, clip: Path, wav:
     assert not list(home.library.glob("*/*"))
 
 
+def test_a_copy_serves_when_the_original_is_gone(home: Any, clip: Path) -> None:
+    key = home.take_in(clip)
+    copy = clip.with_name("the same again.wav")
+    shutil.copy(clip, copy)
+    clip.unlink()
+    assert home.take_in(copy) == key
+    assert home.run(key).success
+    assert len(home.instance.get_dynamic_partitions("recordings")) == 1
+
+
 def test_originals_are_untouched(home: Any, clip: Path) -> None:
     before = (clip.read_bytes(), clip.stat().st_mtime_ns)
     assert home.run(home.take_in(clip)).success

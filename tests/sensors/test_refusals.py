@@ -157,7 +157,7 @@ HOSTILE = [
     "quo'te\"s`$(touch x).wav",
     "🎉🎓.wav",
     "-rf.wav",
-    "-" + "ы" * 122 + ".wav",  # 249 bytes
+    "-" + "ы" * 122 + "a.wav",  # 250 bytes
     "a..%2F..%2Fetc.wav",
     "a b\tc.wav",
     "{{ jinja }} <b>&amp;.wav",
