@@ -40,6 +40,8 @@ def _damage(house, asset: str, key: str) -> Path:
 def test_missing_makes_only_what_is_gone(house) -> None:
     """Library files gone for one key; a summary's blob and library files for the other: no transcript is made again."""
     first, second = house.keys()
+    with house.instance() as instance:
+        earlier = {backfill.backfill_id for backfill in instance.get_backfills()}
     house.pdf(first).unlink()
     house.pdf(second).unlink()
     blob = _damage(house, "summary", second)
@@ -56,7 +58,7 @@ def test_missing_makes_only_what_is_gone(house) -> None:
     assert blob.is_file()
     with house.instance() as instance:
         assert not alive(instance)  # it is gone, and the next command knows
-        states = {backfill.status.value for backfill in instance.get_backfills()}
+        states = {backfill.status.value for backfill in instance.get_backfills() if backfill.backfill_id not in earlier}
     assert states == {"COMPLETED_SUCCESS"}
     again = house.scriptorium("backfill", "recordings", "--missing")
     assert (again.returncode, "nothing to do" in again.stderr) == (0, True)
@@ -65,6 +67,7 @@ def test_missing_makes_only_what_is_gone(house) -> None:
 def test_a_deleted_original_fails_its_key_and_the_rest_go_on(house) -> None:
     """With a daemon that is alive: no second one is started. Afterwards `--failed` finds what is left to do."""
     first, second = house.keys()
+    before = len([run for run in house.runs() if run.tags["dagster/partition"] == second])
     [gone] = (house.home.parent / "talks").glob(f"{first.partition('~')[0]}*")
     kept = gone.rename(gone.with_suffix(".away"))
     with house.instance() as instance:
@@ -85,7 +88,7 @@ def test_a_deleted_original_fails_its_key_and_the_rest_go_on(house) -> None:
             done = house.scriptorium("backfill", "recordings", "--failed")
             assert done.returncode == 0, done.stderr
             assert house.made(_latest(house, first)) == {a.to_user_string() for a in house.product.assets}
-            assert len([run for run in house.runs() if run.tags["dagster/partition"] == second]) == 2
+            assert len([run for run in house.runs() if run.tags["dagster/partition"] == second]) == before + 1
     assert lines == ["no daemon is alive: starting one until this is done"]
 
 
