@@ -8,8 +8,9 @@ Paths are relative to the store's root, so that a home can be moved.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
 from blake3 import blake3
@@ -31,8 +32,21 @@ class StoredFile(BaseModel):
     digest: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
+class StoredTensor(BaseModel):
+    """One tensor of a file: its name, safetensors' name of its dtype (`F32`, `BF16`, `U8` ...), its shape."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    file: str
+    name: str
+    dtype: str
+    shape: list[int]
+
+
 class Manifest(BaseModel):
-    """What one materialization stored. `kind` names the codec, `detail` is what that codec needs besides the files."""
+    """What one materialization stored. `kind` names the codec, `detail` is what that codec needs besides the files.
+
+    `tensors` lists what the safetensors files hold; None for a value without any.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     schema_version: Literal[1] = 1
@@ -43,6 +57,7 @@ class Manifest(BaseModel):
     kind: str
     detail: dict[str, str]
     files: list[StoredFile]
+    tensors: list[StoredTensor] | None = None
 
     @property
     def bytes(self) -> int:
@@ -120,13 +135,24 @@ def read(root: Path, relative: str) -> Manifest:
     return manifest
 
 
+def stored(root: Path) -> Iterator[str]:
+    """The paths, relative to `root`, of all manifests that are there, sound or not, in no order."""
+    for path in (root / "assets").glob("*/*/*.json"):
+        yield path.relative_to(root).as_posix()
+
+
 def _seal(manifest: Manifest) -> bytes:
-    fields = {**manifest.model_dump(mode="json"), "checksum": _checksum(manifest)}
+    fields = {**_fields(manifest), "checksum": _checksum(manifest)}
     return json.dumps(fields, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
 def _checksum(manifest: Manifest) -> str:
-    return blake3(_canonical(manifest.model_dump(mode="json"))).hexdigest()
+    return blake3(_canonical(_fields(manifest))).hexdigest()
+
+
+def _fields(manifest: Manifest) -> dict[str, Any]:
+    """What is written and summed: manifests without tensors have no such field, as the first ones had none."""
+    return manifest.model_dump(mode="json", exclude=None if manifest.tensors is not None else {"tensors"})
 
 
 def _canonical(value: object) -> bytes:
