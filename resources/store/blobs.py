@@ -17,7 +17,8 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from resources.store import durable
+from resources.store import durable, filesystem
+from resources.store.durable import Chunks, NewFile
 from resources.store.verified import Verified
 
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
@@ -64,8 +65,8 @@ class Blobs:
             raise ValueError(f"{digest!r} is no BLAKE3 digest")
         return self._objects / digest[:2] / digest
 
-    def add(self, content: Path | bytes) -> Blob:
-        """Store bytes, or a file's bytes, durably. The source is copied and never changed.
+    def add(self, content: Path | bytes | Chunks) -> Blob:
+        """Store bytes, a file's bytes, or chunks of bytes one after another, durably. The source is never changed.
 
         Raises: DiskFull; OSError if the source can't be read or the store can't be written.
         """
@@ -73,22 +74,21 @@ class Blobs:
             digest, size = blake3(content).hexdigest(), len(content)
             if self._is_good(digest, size):
                 return self._keep(digest, size)
-        elif content.parent.parent == self._objects and self._is_good(content.name, None):
+        elif isinstance(content, Path) and content.parent.parent == self._objects and self._is_good(content.name, None):
             # One of our own objects handed on by an asset: it is here already.
             return self._keep(content.name, content.stat().st_size)
         durable.make_folder(self._tmp, self._root)
-        with durable.temporary(self._tmp) as (file, temporary_path):
+        with durable.temporary(self._tmp) as file:
             if isinstance(content, bytes):
                 file.write(content)
             else:
-                with content.open("rb") as source:
-                    digest, size = durable.copy_hashed(source, file)
+                digest, size = _write(content, file)
+                if self._is_good(digest, size):
+                    return self._keep(digest, size)
             durable.finish(file)
-            if not isinstance(content, bytes) and self._is_good(digest, size):
-                return self._keep(digest, size)
             final = self.path(digest)
             durable.make_folder(final.parent, self._root)
-            durable.replace(temporary_path, final)
+            durable.replace(file.path, final)
         return Blob(digest, size, written=True)
 
     def verify(self, digest: str, size: int | None, thorough: bool = False) -> bool:
@@ -99,7 +99,7 @@ class Blobs:
         """
         path = self.path(digest)
         try:
-            file = path.open("rb", buffering=0)
+            file = filesystem.current.open(path)
         except FileNotFoundError:
             raise MissingBlob(digest) from None
         except IsADirectoryError:
@@ -123,7 +123,7 @@ class Blobs:
     def read(self, digest: str, size: int) -> bytes:
         """All bytes of an object, verified as they are in memory. Raises: MissingBlob, DamagedBlob."""
         try:
-            content = self.path(digest).read_bytes()
+            content = durable.read_bytes(self.path(digest))
         except FileNotFoundError:
             raise MissingBlob(digest) from None
         except OSError as error:
@@ -132,7 +132,7 @@ class Blobs:
             content = b""
         if len(content) != size or blake3(content).hexdigest() != digest:
             self.verify(digest, size, thorough=True)  # sets it aside and raises
-            content = self.path(digest).read_bytes()  # another process put a good one in its place meanwhile
+            content = durable.read_bytes(self.path(digest))  # another process put a good one in its place meanwhile
             if blake3(content).hexdigest() != digest:
                 raise DamagedBlob(digest, blake3(content).hexdigest(), None)
         return content
@@ -160,9 +160,9 @@ class Blobs:
         path, aside = self.path(digest), self._bad / f"{digest}-{uuid.uuid4().hex[:8]}"
         try:
             durable.make_folder(self._bad, self._root)
-            path.rename(aside)
+            filesystem.current.replace(path, aside)
             if aside.stat().st_ino != status.st_ino:  # a writer had just put a good one in its place
-                aside.rename(path)
+                filesystem.current.replace(aside, path)
                 return None
         except OSError as error:
             _log.warning("can't set %s aside: %s", path, error)
@@ -171,3 +171,11 @@ class Blobs:
             durable.sync_folder(path.parent)
             durable.sync_folder(self._bad)
         return aside
+
+
+def _write(content: Path | Chunks, file: NewFile) -> tuple[str, int]:
+    """Write a file's bytes or chunks; return the digest and size of what was written."""
+    if not isinstance(content, Path):
+        return durable.write_hashed(content, file)
+    with filesystem.current.open(content) as source:
+        return durable.copy_hashed(source, file)

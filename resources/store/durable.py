@@ -1,7 +1,8 @@
 """Files written so that a crash leaves what was there before or what was meant, never anything between.
 
-Belongs here: temporary files, fsync, rename, create-only, copying with a digest, a full disk.
-Does not belong here: what the files hold and where they lie (`blobs.py`, `manifests.py`, `scratch.py`, `library.py`).
+Belongs here: the order of calls: temporary files, fsync, rename, create-only, writing with a digest, a full disk.
+Does not belong here: what the files hold and where they lie (`blobs.py`, `manifests.py`, `scratch.py`, `library.py`),
+and the calls themselves (`filesystem.py`).
 
 The order of every write is the same: temporary file in the same file system, fsync of the file, rename or link, fsync
 of the folder. A temporary file is locked while its writer lives, so that `sweep` can tell what a killed process left.
@@ -15,21 +16,46 @@ import os
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol
 
 from blake3 import blake3
 
 from resources.errors import DiskFull
+from resources.store import filesystem
 
-CHUNK = 1 << 20
 READ_ONLY = 0o444
 READ_WRITE = 0o666
-_FICLONE = 0x40049409  # linux/fs.h: share the blocks of another file (btrfs, xfs, bcachefs)
+_PIECE = 4 << 20  # what is hashed in a second thread while it is written, or while the next is read
+_WORTH_A_THREAD = 1 << 20
 _SWEEP_AFTER_S = 60.0
 
 _known_folders: set[Path] = set()
+
+
+class Chunks(Protocol):
+    """A value's bytes, one contiguous buffer (bytes, memoryview ...) after another, never copied into one.
+
+    A buffer may be empty or huge, and is done with when the next one is asked for.
+    """
+
+    def __iter__(self) -> Iterator[bytes | memoryview]: ...
+
+
+class NewFile:
+    """A file being written: `path` is its temporary name."""
+
+    def __init__(self, descriptor: int, path: Path) -> None:
+        self.descriptor, self.path = descriptor, path
+
+    def write(self, content: bytes | memoryview) -> None:
+        """Append all of `content`."""
+        left = memoryview(content)
+        while left:
+            left = left[filesystem.current.write(self.descriptor, left) :]
 
 
 @contextmanager
@@ -48,11 +74,7 @@ def room(folder: Path) -> Iterator[None]:
 
 def sync_folder(folder: Path) -> None:
     """Make the names in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    filesystem.current.sync_folder(folder)
 
 
 def make_folder(folder: Path, within: Path) -> None:
@@ -62,90 +84,136 @@ def make_folder(folder: Path, within: Path) -> None:
     """
     if folder in _known_folders and folder.is_dir():
         return
-    if folder == within:
-        folder.mkdir(parents=True, exist_ok=True)
-    else:
+    if folder != within:
         make_folder(folder.parent, within)
-        folder.mkdir(exist_ok=True)
+    elif not folder.parent.is_dir():
+        make_folder(folder.parent, folder.parent)
+    try:
+        filesystem.current.mkdir(folder)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
     sync_folder(folder.parent)
     _known_folders.add(folder)
 
 
 @contextmanager
-def temporary(folder: Path, mode: int = READ_ONLY) -> Iterator[tuple[BinaryIO, Path]]:
-    """A new file in `folder` to write to, and its path; it is gone after the block unless it was renamed.
+def temporary(folder: Path, mode: int = READ_ONLY) -> Iterator[NewFile]:
+    """A new file in `folder` to write to; it is gone after the block unless it was renamed.
 
     The kernel takes the umask off `mode`, and the open file stays writable even if `mode` is read-only.
     """
     path = folder / uuid.uuid4().hex
     with room(folder):
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode)
+        descriptor = filesystem.current.create(path, mode)
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                lock(file.fileno())
-                yield file, path
+            lock(descriptor)
+            yield NewFile(descriptor, path)
         finally:
+            os.close(descriptor)
             with suppress(FileNotFoundError):
-                path.unlink()
+                filesystem.current.unlink(path)
 
 
-def finish(file: BinaryIO) -> None:
-    """Flush `file` to the disk; call it before the rename."""
-    file.flush()
-    os.fsync(file.fileno())
+def finish(file: NewFile) -> None:
+    """Make what was written durable; call it before the rename."""
+    filesystem.current.sync(file.descriptor)
 
 
 def replace(temporary_path: Path, final: Path) -> None:
     """Put a finished temporary file in its place, over what is there, durably."""
-    os.replace(temporary_path, final)  # noqa: PTH105 (the tests trace the os functions)
+    filesystem.current.replace(temporary_path, final)
     sync_folder(final.parent)
 
 
 def create_only(temporary_path: Path, final: Path) -> None:
     """Put a finished temporary file in its place, durably; FileExistsError if there is one already."""
     try:
-        os.link(temporary_path, final)
+        filesystem.current.link(temporary_path, final)
     except FileExistsError:
         raise
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS):
             raise
         # A file system without hard links: reserve the name, then rename over the reservation.
-        os.close(os.open(final, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, READ_ONLY))
-        os.replace(temporary_path, final)  # noqa: PTH105
+        os.close(filesystem.current.create(final, READ_ONLY))
+        filesystem.current.replace(temporary_path, final)
     sync_folder(final.parent)
 
 
-def copy_hashed(source: BinaryIO, target: BinaryIO) -> tuple[str, int]:
-    """Copy all of `source` to `target` in chunks; return the BLAKE3 digest (hex) and size of what was copied."""
+def write_hashed(chunks: Chunks, target: NewFile) -> tuple[str, int]:
+    """Append all chunks to `target`; return the BLAKE3 digest (hex) and size in bytes of what was written.
+
+    Nothing is copied. A second thread hashes each big piece while it is written: beside a disk that costs no time.
+    """
     digest, size = blake3(), 0
-    buffer = memoryview(bytearray(CHUNK))
-    while count := source.readinto(buffer):  # type: ignore[attr-defined]
-        digest.update(buffer[:count])
-        target.write(buffer[:count])
-        size += count
+    with ThreadPoolExecutor(1) as beside:  # the thread starts with the first piece that needs it
+        for chunk in chunks:
+            for piece in _pieces(chunk):
+                hashed = _update(digest, piece, beside)
+                target.write(piece)
+                hashed.result()
+                size += len(piece)
     return digest.hexdigest(), size
 
 
-def hash_open(source: BinaryIO) -> str:
-    """The BLAKE3 digest (hex) of the rest of an open file."""
-    digest = blake3()
-    buffer = memoryview(bytearray(CHUNK))
-    while count := source.readinto(buffer):  # type: ignore[attr-defined]
-        digest.update(buffer[:count])
+def copy_hashed(source: FileIO, target: NewFile) -> tuple[str, int]:
+    """Append the rest of `source` to `target`; return the BLAKE3 digest (hex) and size of what was copied."""
+    return write_hashed(_rest(source), target)
+
+
+def hash_open(source: FileIO) -> str:
+    """The BLAKE3 digest (hex) of the rest of an open file. Each piece is hashed while the next one is read."""
+    digest, hashed = blake3(), None
+    with ThreadPoolExecutor(1) as beside:
+        for piece in _rest(source):
+            if hashed is not None:
+                hashed.result()
+            hashed = _update(digest, piece, beside)
     return digest.hexdigest()
 
 
 def hash_file(path: Path) -> str:
     """The BLAKE3 digest (hex) of a file."""
-    with path.open("rb") as source:
+    with filesystem.current.open(path) as source:
         return hash_open(source)
 
 
-def reflink(source: BinaryIO, target: BinaryIO) -> bool:
+def read_bytes(path: Path) -> bytes:
+    """All bytes of a file."""
+    with filesystem.current.open(path) as source:
+        return filesystem.current.read_all(source)
+
+
+def _pieces(chunk: bytes | memoryview) -> Iterator[memoryview]:
+    whole = memoryview(chunk)
+    content = whole.cast("B") if whole.nbytes else memoryview(b"")  # an empty one can't be cast
+    for start in range(0, len(content), _PIECE):
+        yield content[start : start + _PIECE]
+
+
+def _rest(source: FileIO) -> Iterator[memoryview]:
+    """The rest of an open file in pieces. Two buffers in turn, so that one may be used while the next one is read."""
+    size = min(_PIECE, os.fstat(source.fileno()).st_size + 1)  # one more, so that a small file ends with the next read
+    buffers = [memoryview(bytearray(size)) for _ in range(2)]
+    while count := filesystem.current.read_into(source, buffers[0]):
+        yield buffers[0][:count]
+        buffers.reverse()
+
+
+def _update(digest: blake3, piece: memoryview, beside: ThreadPoolExecutor) -> Future[blake3]:
+    """Hash `piece`, in the other thread if it is big; `result()` of what is returned waits for that."""
+    if len(piece) >= _WORTH_A_THREAD:
+        return beside.submit(digest.update, piece)
+    done: Future[blake3] = Future()
+    done.set_result(digest.update(piece))
+    return done
+
+
+def reflink(source: FileIO, target: NewFile) -> bool:
     """Let the empty file `target` share the blocks of `source`; False where the file system can't."""
     try:
-        fcntl.ioctl(target.fileno(), _FICLONE, source.fileno())
+        filesystem.current.clone(source.fileno(), target.descriptor)
     except OSError:
         return False
     return True
@@ -170,7 +238,7 @@ def sweep(folder: Path) -> int:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 if lock(descriptor):
-                    path.unlink()
+                    filesystem.current.unlink(path)
                     swept += 1
             finally:
                 os.close(descriptor)

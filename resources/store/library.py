@@ -10,11 +10,12 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Callable, Mapping
+from io import FileIO
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
 from resources.errors import BadInput
-from resources.store import durable
+from resources.store import durable, filesystem
+from resources.store.durable import NewFile
 from resources.store.types import safe_name
 
 _RECORD = ".published.json"
@@ -45,7 +46,7 @@ class Library:
             self._place(files[name], where / name, digest)
         for name in sorted(earlier.keys() - digests.keys()):
             if _holds(where / name, earlier[name]):
-                (where / name).unlink()
+                filesystem.current.unlink(where / name)
         durable.sync_folder(where)
         self._write_record(where, {name: [digest] for name, digest in digests.items()})
         return digests
@@ -60,9 +61,9 @@ class Library:
         if _holds(final, [digest]):
             return
 
-        def copy(file: BinaryIO, temporary_path: Path) -> None:
-            with source.open("rb") as original:
-                found = _clone(original, file, temporary_path)
+        def copy(file: NewFile) -> None:
+            with filesystem.current.open(source) as original:
+                found = _clone(original, file)
             if found != digest:
                 raise BadInput(f"{source} changed while it was being published.", "Run this again.")
 
@@ -71,9 +72,9 @@ class Library:
     def _write_record(self, where: Path, record: dict[str, list[str]]) -> None:
         if _read_record(where) != record:
             content = json.dumps({"published": record}, indent=1, sort_keys=True).encode()
-            self._put(where / _RECORD, lambda file, _: file.write(content))
+            self._put(where / _RECORD, lambda file: file.write(content))
 
-    def _put(self, final: Path, write: Callable[[BinaryIO, Path], object]) -> None:
+    def _put(self, final: Path, write: Callable[[NewFile], object]) -> None:
         """Let `write` fill a temporary file, then put it in its place.
 
         The temporary file lies in the store if that is the same disk. If not, it has to lie in the library: in a
@@ -86,10 +87,10 @@ class Library:
                 continue
             durable.sweep(tmp)
             try:
-                with durable.temporary(tmp, durable.READ_WRITE) as (file, temporary_path):
-                    write(file, temporary_path)
+                with durable.temporary(tmp, durable.READ_WRITE) as file:
+                    write(file)
                     durable.finish(file)
-                    durable.replace(temporary_path, final)
+                    durable.replace(file.path, final)
                 return
             except OSError as error:
                 if error.errno != errno.EXDEV:  # one disk, mounted twice
@@ -97,10 +98,10 @@ class Library:
         raise OSError(errno.EXDEV, f"{self._root} spans several file systems", str(final))
 
 
-def _clone(source: BinaryIO, target: BinaryIO, target_path: Path) -> str:
+def _clone(source: FileIO, target: NewFile) -> str:
     """Copy by reflink if the file system can, else byte by byte; return the digest of what arrived."""
     if durable.reflink(source, target):
-        return durable.hash_file(target_path)
+        return durable.hash_file(target.path)
     return durable.copy_hashed(source, target)[0]
 
 
@@ -112,7 +113,7 @@ def _holds(path: Path, digests: list[str]) -> bool:
 def _read_record(where: Path) -> dict[str, list[str]]:
     """Name -> digests it may hold, of what was published here; empty if nothing was or the record is damaged."""
     try:
-        record = json.loads((where / _RECORD).read_bytes())["published"]
+        record = json.loads(durable.read_bytes(where / _RECORD))["published"]
         return {safe_name(name): [str(digest) for digest in digests] for name, digests in record.items()}
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return {}

@@ -103,12 +103,12 @@ def write(root: Path, manifest: Manifest) -> tuple[str, Manifest]:
     durable.make_folder(where, root)
     durable.make_folder(root / "tmp", root)
     while True:
-        with durable.temporary(root / "tmp") as (file, temporary_path):
+        with durable.temporary(root / "tmp") as file:
             file.write(_seal(manifest))
             durable.finish(file)
             final = where / f"{component(manifest.run)}-{manifest.attempt}.json"
             try:
-                durable.create_only(temporary_path, final)
+                durable.create_only(file.path, final)
             except FileExistsError:
                 manifest = manifest.model_copy(update={"attempt": manifest.attempt + 1})
                 continue
@@ -120,7 +120,7 @@ def read(root: Path, relative: str) -> Manifest:
     path = PurePosixPath(relative)
     if path.is_absolute() or ".." in path.parts or path.parts[:1] != ("assets",) or path.suffix != ".json":
         raise DamagedManifest(f"{relative!r} is no path of a manifest")
-    content = (root / path).read_bytes()
+    content = durable.read_bytes(root / path)
     try:
         fields = json.loads(content)
         checksum = fields.pop("checksum")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import time
 import uuid
 import weakref
@@ -20,7 +19,7 @@ from typing import TypeVar
 
 from blake3 import blake3
 
-from resources.store import durable
+from resources.store import durable, filesystem
 from resources.store.manifests import UNPARTITIONED, component
 from resources.store.types import safe_name
 
@@ -65,13 +64,13 @@ class Scratch:
         """Keep `content` under a flat safe name, durably, in place of what was there. Raises: DiskFull."""
         final = self._item(name)
         durable.make_folder(self._root / "tmp", self._root)
-        with durable.temporary(self._root / "tmp", durable.READ_WRITE) as (file, temporary_path):
+        with durable.temporary(self._root / "tmp", durable.READ_WRITE) as file:
             file.write(_seal(content))
             durable.finish(file)
 
             def place() -> None:
                 durable.make_folder(final.parent, self._root)
-                durable.replace(temporary_path, final)
+                durable.replace(file.path, final)
 
             _persist(place)
 
@@ -79,7 +78,7 @@ class Scratch:
         """What was put under `name`; None if nothing was, or if it is not what was put any more."""
         path = self._item(name)
         try:
-            sealed = path.read_bytes()
+            sealed = durable.read_bytes(path)
         except FileNotFoundError:
             return None
         content = sealed[_HEADER_SIZE:]
@@ -105,14 +104,14 @@ class Scratch:
         a file that lies in `path`.
         """
         if self._work is not None:
-            shutil.rmtree(self._work, ignore_errors=True)
+            filesystem.current.remove_tree(self._work)
             self._work = None
             self._unlock()
-        shutil.rmtree(self.folder / "items", ignore_errors=True)
+        filesystem.current.remove_tree(self.folder / "items")
         self._clear_dead()
         with suppress(OSError):  # not empty: another process still works here
             for folder in (self.folder, self.folder.parent, self.folder.parent.parent):
-                folder.rmdir()
+                filesystem.current.rmdir(folder)
 
     def _item(self, name: str) -> Path:
         return self.folder / "items" / safe_name(name)
@@ -137,7 +136,7 @@ class Scratch:
                 descriptor = os.open(work, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
                 try:
                     if durable.lock(descriptor):
-                        shutil.rmtree(work, ignore_errors=True)
+                        filesystem.current.remove_tree(work)
                 finally:
                     os.close(descriptor)
 
