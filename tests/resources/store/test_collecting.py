@@ -1,0 +1,426 @@
+"""Collection: what nobody needs goes, and whatever the event log knows still loads."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from resources.store import collecting, lock
+from resources.store.artifacts import Artifacts, Expected
+from resources.store.blobs import Blobs
+from resources.store.collecting import Ages, Collection, ForeignEventLog, Known, collect
+from resources.store.filesystem import FileSystem, using
+from resources.store.known import EventLog
+from resources.store.manifests import Manifest, StoredFile, write
+from resources.store.records import Record
+from resources.store.references import Owner, references
+from resources.store.scratch import open_scratch
+from resources.store.types import Text
+
+DAY_S = 86_400
+
+
+def known(*paths: str) -> Known:
+    """An event log that names these manifests, each of another asset."""
+    return Known({path: Owner("a", None, "r") for path in paths}, frozenset(paths), frozenset(paths))
+
+
+@pytest.fixture
+def put(artifacts: Artifacts) -> Callable[..., str]:
+    """Store a text under a run; return its manifest's path."""
+
+    def store(text: str, run: str, asset: str = "a", partition: str | None = None) -> str:
+        return artifacts.store(Text(text), asset, partition, run, 0).path
+
+    return store
+
+
+@pytest.fixture
+def age(root: Path) -> Callable[..., None]:
+    """Make everything that lies in the store so many days older."""
+
+    def make_older(days: float = 30) -> None:
+        for path in [*root.rglob("*")]:
+            if path.is_file():
+                status = path.stat()
+                os.utime(path, (status.st_atime - days * DAY_S, status.st_mtime - days * DAY_S))
+
+    return make_older
+
+
+def load(artifacts: Artifacts, path: str, run: str, asset: str = "a", partition: str | None = None) -> object:
+    return artifacts.load(path, Expected(asset, partition, run, None))[0]
+
+
+def test_unknown_and_old_goes_and_the_rest_stays(
+    root: Path, artifacts: Artifacts, put: Callable[..., str], age: Callable[..., None], blobs: Callable[[], list[Path]]
+) -> None:
+    old_known, old_unknown = put("known", "r1"), put("unknown", "r2")
+    shared = put("known", "r3")  # the same content as a known one
+    age()
+    young = put("young", "r4")
+    blobs_before = len(blobs())
+    done = collect(root, lambda: known(old_known, "assets/x/@all/gone-0.json"), dry_run=False, trust_event_log=True)
+    assert done.manifests.names == tuple(sorted([old_unknown, shared]))
+    assert done.objects.count == 1
+    assert done.objects.bytes == len("unknown")
+    assert blobs_before == 3
+    assert len(blobs()) == 2
+    assert references(root).entries.keys() == {old_known, young}
+    assert load(artifacts, old_known, "r1") == "known"
+    assert load(artifacts, young, "r4") == "young"
+
+
+def test_a_dry_run_lists_the_same_and_deletes_nothing(
+    home: Path, root: Path, put: Callable[..., str], age: Callable[..., None]
+) -> None:
+    cache = home / "cache"
+    _litter(root, cache)
+    kept, *_ = put("kept", "r0"), [put(f"text {i}", f"r{i}") for i in range(1, 4)]
+    age()
+    _make_older(cache, 100)
+
+    def files() -> set[Path]:
+        return {path for path in home.rglob("*") if path.name != "lock"}
+
+    before = files()
+    options: dict[str, Any] = {"cache": cache, "trust_event_log": True, "now": time.time() + 200 * DAY_S}
+    wet_age = Ages(grace=210, scratch=7, bad=180, cache=90)  # `now` lies in the future: ages of what can't be made old
+    would = collect(root, lambda: known(kept), wet_age, **options)
+    assert files() == before
+    done = collect(root, lambda: known(kept), wet_age, dry_run=False, **options)
+    assert would.dry_run
+    assert not done.dry_run
+    assert done.parts == would.parts
+    assert {name: part.count for name, part in done.parts.items()} == {
+        "manifests": 3, "objects": 3, "temporary": 1, "scratch": 1, "bad": 1, "cache": 3
+    }  # fmt: skip
+    assert done.bytes == sum(part.bytes for part in would.parts.values()) > 0
+    assert collect(root, lambda: known(kept), wet_age, **options).bytes == 0
+
+
+def _litter(root: Path, cache: Path) -> None:
+    (root / "tmp" / "left").write_bytes(b"half")
+    (root / "bad").mkdir()
+    (root / "bad" / "object").write_bytes(b"damaged")
+    scratch = open_scratch(root, "a", "p", "c" * 64)
+    scratch.put("window", b"partial")
+    for name in ("fonts/sans.ttf", "whisper-base-0/model.bin", "huggingface/models--a--b/blobs/x"):
+        (cache / name).parent.mkdir(parents=True)
+        (cache / name).write_bytes(b"cached")
+
+
+def _make_older(folder: Path, days: float) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            os.utime(path, (time.time() - days * DAY_S, time.time() - days * DAY_S))
+
+
+def test_a_cached_model_in_use_stays_whole_and_an_unused_one_goes_whole(home: Path, root: Path) -> None:
+    cache = home / "cache"
+    root.mkdir()
+    for name in ("used/model.bin", "used/config.json", "unused/model.bin", "huggingface/models--u/a", "huggingface/x"):
+        (cache / name).parent.mkdir(parents=True, exist_ok=True)
+        (cache / name).write_bytes(b"cached")
+    _make_older(cache, 100)
+    os.utime(cache / "used" / "model.bin", (time.time(), time.time() - 100 * DAY_S))  # read just now, written long ago
+    (cache / ".collected-0").mkdir()  # a killed collection left it; it is young
+    with (cache / "unused" / "model.bin").open("rb") as opened:
+        os.utime(cache / "unused" / "model.bin", (time.time() - 100 * DAY_S,) * 2)
+        done = collect(root, known, cache=cache, dry_run=False)
+        assert opened.read() == b"cached"
+    assert done.cache.names == (".collected-0", "huggingface/models--u", "unused")
+    assert sorted(path.name for path in cache.iterdir()) == ["huggingface", "used"]
+    assert (cache / "used" / "config.json").read_bytes() == b"cached"
+
+
+def test_a_temporary_file_of_a_living_writer_stays(root: Path, artifacts: Artifacts) -> None:
+    path = root / "tmp" / "big"
+    path.write_bytes(b"half of it")
+    os.utime(path, (0, 0))
+    code = "import fcntl, sys; f = open(sys.argv[1]); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code, path], stdin=-1, stdout=-1, text=True) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "held\n"
+        assert collect(root, known, dry_run=False).temporary.count == 0
+        assert path.exists()
+        writer.communicate("\n")
+    assert collect(root, known, dry_run=False).temporary.names == ("big",)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["locked", "unlocked"])
+def test_a_writer_between_mark_and_sweep_loses_nothing(
+    root: Path, put: Callable[..., str], age: Callable[..., None], monkeypatch: pytest.MonkeyPatch, held: bool
+) -> None:
+    """It finds an old object nobody names, uses it, and writes its manifest while the collector is at work.
+
+    Without the lock (second case) the object is deleted under it: the lock is what makes this safe.
+    """
+    orphan = Blobs(root).add(b"nobody names me")
+    kept = put("kept", "r0")
+    age()
+    monkeypatch.setattr(collecting.lock, "collecting", lock.collecting if held else lambda root: nullcontext())
+    reused, swept = threading.Event(), threading.Event()
+    looks, written = [], []
+
+    def mark() -> Known:
+        looks.append(time.monotonic())
+        reused.wait(10)
+        return known(kept)
+
+    def write_slowly() -> None:
+        with lock.writing(root) if held else nullcontext():
+            blob = Blobs(root).add(b"nobody names me")
+            assert not blob.written
+            reused.set()
+            swept.wait(0.5 if held else 10)  # a collector that does not wait for the lock comes first
+            files = [StoredFile(name="x.txt", size=blob.size, digest=blob.digest)]
+            empty = Manifest(asset="a", partition=None, run="r1", attempt=0, kind="text", detail={}, files=files)
+            written.append(write(root, empty)[0])
+
+    writer = threading.Thread(target=write_slowly)
+    writer.start()
+    done = collect(root, mark, dry_run=False)
+    swept.set()
+    writer.join()
+    assert len(looks) == 2
+    assert references(root).entries.keys() == {kept, *written}
+    assert Blobs(root).path(orphan.digest).exists() is held
+    assert done.objects.count == (0 if held else 1)
+
+
+def test_what_became_known_since_the_mark_stays(root: Path, put: Callable[..., str], age: Callable[..., None]) -> None:
+    """An old version may be made the latest again while the mark goes on."""
+    latest, restored = put("latest", "r0"), put("restored", "r1")
+    age()
+    answers = [known(latest), known(latest, restored)]
+    done = collect(root, lambda: answers.pop(0), dry_run=False)
+    assert (done.manifests.count, done.objects.count) == (0, 0)
+    assert references(root).entries.keys() == {latest, restored}
+
+
+def test_no_object_goes_while_a_manifest_that_stays_is_damaged(
+    root: Path, artifacts: Artifacts, put: Callable[..., str], age: Callable[..., None], blobs: Callable[[], list[Path]]
+) -> None:
+    damaged, sound, unknown = put("one", "r1", "notes", "k~1"), put("two", "r2"), put("three", "r3")
+    content = (root / damaged).read_bytes()
+    (root / damaged).chmod(0o644)
+    (root / damaged).write_bytes(content[:-9])
+    age()
+    log = known(damaged, sound)
+    for dry_run in (True, False):
+        done = collect(root, lambda: log, dry_run=dry_run)
+        assert done.objects.count == 0
+        assert done.manifests.names == (unknown,)  # costs nothing: its object goes the next time
+        ((path, problem),) = done.unreadable.items()
+        assert path == damaged
+        assert "back from a backup" in problem
+    assert len(blobs()) == 3
+    (root / damaged).write_bytes(content)  # the backup
+    assert collect(root, lambda: log, dry_run=False).objects.count == 1
+    assert load(artifacts, damaged, "r1", "notes", "k~1") == "one"
+
+
+def test_a_damaged_manifest_nobody_knows_goes_like_any_other(
+    root: Path, put: Callable[..., str], age: Callable[..., None]
+) -> None:
+    kept, damaged = put("one", "r1"), put("two", "r2")
+    (root / damaged).chmod(0o644)
+    (root / damaged).write_bytes(b"{")
+    assert collect(root, lambda: known(kept), dry_run=False).unreadable.keys() == {damaged}  # young: it may be needed
+    age()
+    done = collect(root, lambda: known(kept), dry_run=False)
+    assert done.manifests.names == (damaged,)
+    assert done.objects.count == 1
+    assert not done.unreadable
+
+
+def test_an_event_log_that_does_not_fit_the_store_is_refused(
+    root: Path, put: Callable[..., str], age: Callable[..., None], blobs: Callable[[], list[Path]]
+) -> None:
+    paths = [put(f"text {i}", f"r{i}") for i in range(5)]
+    age()
+    for log in (known(), known("assets/other/@all/r-0.json"), known(*paths[:2])):
+        for dry_run in (True, False):
+            with pytest.raises(ForeignEventLog, match="trust_event_log: true"):
+                collect(root, lambda log=log: log, dry_run=dry_run)  # type: ignore[misc]
+    assert len(blobs()) == 5
+    assert collect(root, lambda: known(*paths[:3]), dry_run=False).manifests.count == 2
+    assert collect(root, known, dry_run=False, trust_event_log=True).objects.count == 3
+    assert not blobs()
+
+
+def test_a_lost_assets_folder_does_not_cost_the_objects(
+    root: Path, put: Callable[..., str], age: Callable[..., None], blobs: Callable[[], list[Path]]
+) -> None:
+    paths = [put(f"text {i}", f"r{i}") for i in range(3)]
+    age()
+    (root / "assets").rename(root / "elsewhere")
+    with pytest.raises(ForeignEventLog, match="from a backup"):
+        collect(root, lambda: known(*paths), dry_run=False)
+    assert len(blobs()) == 3
+    (root / "elsewhere").rename(root / "assets")
+    assert collect(root, lambda: known(*paths), dry_run=False).bytes == 0
+
+
+def test_a_store_that_was_never_used_has_nothing_to_collect(home: Path) -> None:
+    done = collect(home / "none", known, cache=home / "neither", dry_run=False)
+    assert isinstance(done, Collection)
+    assert done.bytes == 0
+    assert not (home / "none").exists()
+
+
+class Killed(FileSystem):
+    """Ends its process with SIGKILL in place of the n-th call that deletes a name or syncs a folder."""
+
+    def __init__(self, n: int) -> None:
+        self.left = n
+
+    def unlink(self, path: Path) -> None:
+        self._count()
+        super().unlink(path)
+
+    def sync_folder(self, folder: Path) -> None:
+        self._count()
+        super().sync_folder(folder)
+
+    def _count(self) -> None:
+        self.left -= 1
+        if not self.left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_killed_at_any_moment_it_leaves_a_store_in_which_all_that_is_known_loads(
+    root: Path, artifacts: Artifacts, put: Callable[..., str], age: Callable[..., None], blobs: Callable[[], list[Path]]
+) -> None:
+    chance, garbage, killed = random.Random(7), 20, 0
+    kept = {put(f"kept {i}", f"k{i}"): f"k{i}" for i in range(3)}
+    for turn in range(60):
+        for i in range(garbage):
+            put(f"garbage {turn} {i}", f"g{turn}-{i}")
+        age()
+        pid = os.fork()
+        if not pid:
+            try:
+                with using(Killed(chance.randint(1, 2 * garbage + 1))):
+                    collect(root, lambda: known(*kept), dry_run=False, trust_event_log=True)
+            finally:
+                os._exit(0)
+        killed += os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+        # No manifest is left, known or not, without its object: manifests went first.
+        assert references(root).by_digest().keys() <= {path.name for path in blobs()}
+        for path, run in kept.items():
+            assert load(artifacts, path, run) == f"kept {run[1:]}"
+    assert killed == 60
+    collect(root, lambda: known(*kept), dry_run=False, trust_event_log=True)
+    assert len(blobs()) == 3
+
+
+class Noted(FileSystem):
+    """Notes which folder each name was deleted from, and which folders were synced."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.calls: list[tuple[str, str]] = []
+
+    def unlink(self, path: Path) -> None:
+        self.calls.append(("unlink", path.relative_to(self._root).parts[0]))
+        super().unlink(path)
+
+    def sync_folder(self, folder: Path) -> None:
+        self.calls.append(("sync", folder.relative_to(self._root).parts[0]))
+        super().sync_folder(folder)
+
+
+def test_manifests_are_gone_for_good_before_the_first_object_goes(
+    root: Path, put: Callable[..., str], age: Callable[..., None]
+) -> None:
+    for i in range(2):
+        put(f"text {i}", f"r{i}", f"asset{i}")
+    age()
+    noted = Noted(root)
+    with using(noted):
+        collect(root, known, dry_run=False, trust_event_log=True)
+    manifest, synced, gone = ("unlink", "assets"), ("sync", "assets"), ("unlink", "objects")
+    assert noted.calls == [manifest, manifest, synced, synced, gone, gone]
+
+
+# What the event log knows
+
+parts = dg.StaticPartitionsDefinition(["one", "two"])
+
+
+@dg.asset(partitions_def=parts)
+def words(context: dg.AssetExecutionContext) -> Text:
+    return Text(f"{context.partition_key} {context.run_id}")
+
+
+@dg.asset
+def title(context: dg.AssetExecutionContext) -> Text:
+    return Text(context.run_id)
+
+
+def test_the_event_log_knows_every_version_of_every_partition(
+    instance: dg.DagsterInstance, materialize: Callable[..., Any], latest: Callable[..., Record], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("resources.store.known._PAGE", 2)  # several pages
+    instance.report_runless_asset_event(dg.AssetMaterialization("words", partition="one"))  # by hand: stores nothing
+    log, paths = EventLog(instance), []
+    assert log() == Known({}, frozenset(), frozenset())
+    for key in ("one", "two", "one", "one"):
+        assert materialize([words], partition_key=key).success
+        paths.append(latest("words", key).manifest)
+    assert materialize([title]).success  # an asset that the first call did not know
+    paths.append(latest("title").manifest)
+    seen = log()
+    assert seen == EventLog(instance)()
+    assert seen.keep.keys() == set(paths)
+    assert seen.keep[paths[1]].partition == "two"
+    assert seen.newest == {paths[3], paths[1], paths[4]}
+    assert seen.named == set(paths)
+
+
+def test_only_the_newest_versions_are_kept_if_so_asked(
+    instance: dg.DagsterInstance, materialize: Callable[..., Any], latest: Callable[..., Record]
+) -> None:
+    paths: list[Any] = []
+    for _ in range(3):
+        assert materialize([title]).success
+        paths.append(latest("title"))
+    first, second, third = (record.manifest for record in paths)
+    log = EventLog(instance, keep_versions=2)
+    assert (log().keep.keys(), log().named) == ({third, second}, {first, second, third})
+    # One that was among them until a moment ago may still be read by a run.
+    assert EventLog(instance, keep_versions=1, grace_days=1)().keep.keys() == {third, second, first}
+    # Made the latest again, by an event that names the same manifest.
+    instance.report_runless_asset_event(dg.AssetMaterialization("title", metadata={"manifest": str(first)}))
+    assert log().keep.keys() == {first, third}
+    assert log().newest == {first}
+
+
+def test_what_was_wiped_is_not_known(
+    instance: dg.DagsterInstance, materialize: Callable[..., Any], latest: Callable[..., Record], root: Path,
+    age: Callable[..., None],
+) -> None:  # fmt: skip
+    assert materialize([title]).success
+    for key in ("one", "two"):
+        assert materialize([words], partition_key=key).success
+    wiped = latest("title").manifest
+    instance.wipe_assets([dg.AssetKey("title")])
+    age()
+    done = collect(root, EventLog(instance), dry_run=False)
+    assert done.manifests.names == (wiped,)
+    assert done.objects.count == 1
+    instance.delete_run(latest("words", "one").run)
+    assert collect(root, EventLog(instance), dry_run=False).manifests.count == 1
