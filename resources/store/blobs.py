@@ -102,8 +102,8 @@ class Blobs:
             file = filesystem.current.open(path)
         except FileNotFoundError:
             raise MissingBlob(digest) from None
-        except IsADirectoryError:
-            raise DamagedBlob(digest, "a folder", self._set_aside(digest, path.stat())) from None
+        except OSError as error:
+            raise self._unreadable(digest, error) from None
         with file:
             status = os.fstat(file.fileno())
             fits = size in (None, status.st_size)
@@ -112,9 +112,7 @@ class Blobs:
             try:
                 found = durable.hash_open(file)
             except OSError as error:
-                if error.errno not in _UNREADABLE:
-                    raise
-                found = f"nothing that can be read ({error.strerror})"
+                raise self._unreadable(digest, error) from None
         if found != digest or not fits:
             raise DamagedBlob(digest, found, self._set_aside(digest, status))
         self._verified.remember(status, digest)
@@ -154,6 +152,17 @@ class Blobs:
         # Another writer may have renamed it a moment ago and not have synced the folder yet.
         durable.sync_folder(self.path(digest).parent)
         return Blob(digest, size, written=False)
+
+    def _unreadable(self, digest: str, error: OSError) -> MissingBlob | DamagedBlob:
+        """What to raise for an object that can't be read, now set aside; errors of other kinds are raised here."""
+        if error.errno not in _UNREADABLE:
+            raise error
+        try:
+            status = self.path(digest).stat()
+        except FileNotFoundError:
+            return MissingBlob(digest)
+        found = f"nothing that can be read ({error.strerror})"
+        return DamagedBlob(digest, found, self._set_aside(digest, status))
 
     def _set_aside(self, digest: str, status: os.stat_result) -> Path | None:
         """Move the file that was found damaged to `bad/`; None if it can't be moved or is no longer there."""

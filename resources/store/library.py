@@ -35,21 +35,22 @@ class Library:
         Raises: DiskFull; OSError if the folder can't be written.
         """
         where = self._folder(folder)
-        durable.make_folder(self._root, self._root)
-        durable.make_folder(where, self._root)
-        earlier = _read_record(where)
-        # The record names a file before it is written, so that no crash leaves one that nobody knows to remove.
-        digests = {safe_name(name): durable.hash_file(files[name]) for name in sorted(files)}
-        coming = {name: sorted({*earlier.get(name, []), digest}) for name, digest in digests.items()}
-        self._write_record(where, {**earlier, **coming})
-        for name, digest in digests.items():
-            self._place(files[name], where / name, digest)
-        for name in sorted(earlier.keys() - digests.keys()):
-            if _holds(where / name, earlier[name]):
-                filesystem.current.unlink(where / name)
-        durable.sync_folder(where)
-        self._write_record(where, {name: [digest] for name, digest in digests.items()})
-        return digests
+        with durable.room(self._root):
+            durable.make_folder(self._root, self._root)
+            durable.make_folder(where, self._root)
+            earlier = _read_record(where)
+            # The record names a file before it is written, so that no crash leaves one that nobody knows to remove.
+            digests = {safe_name(name): durable.hash_file(files[name]) for name in sorted(files)}
+            coming = {name: sorted({*earlier.get(name, []), digest}) for name, digest in digests.items()}
+            self._write_record(where, {**earlier, **coming})
+            for name, digest in digests.items():
+                self._place(files[name], where / name, digest)
+            for name in sorted(earlier.keys() - digests.keys()):
+                if _holds(where / name, earlier[name]):
+                    filesystem.current.unlink(where / name)
+            durable.sync_folder(where)
+            self._write_record(where, {name: [digest] for name, digest in digests.items()})
+            return digests
 
     def _folder(self, folder: str) -> Path:
         path = PurePosixPath(folder)

@@ -7,6 +7,7 @@ Paths are relative to the store's root, so that a home can be moved.
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -120,7 +121,12 @@ def read(root: Path, relative: str) -> Manifest:
     path = PurePosixPath(relative)
     if path.is_absolute() or ".." in path.parts or path.parts[:1] != ("assets",) or path.suffix != ".json":
         raise DamagedManifest(f"{relative!r} is no path of a manifest")
-    content = durable.read_bytes(root / path)
+    try:
+        content = durable.read_bytes(root / path)
+    except OSError as error:
+        if error.errno not in (errno.EIO, errno.EISDIR):  # a bad sector; a folder in its place
+            raise
+        raise DamagedManifest(f"it can't be read ({error.strerror})") from error
     try:
         fields = json.loads(content)
         checksum = fields.pop("checksum")

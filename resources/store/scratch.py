@@ -7,6 +7,7 @@ run id finds it, and no other config does.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import time
@@ -63,16 +64,17 @@ class Scratch:
     def put(self, name: str, content: bytes) -> None:
         """Keep `content` under a flat safe name, durably, in place of what was there. Raises: DiskFull."""
         final = self._item(name)
-        durable.make_folder(self._root / "tmp", self._root)
-        with durable.temporary(self._root / "tmp", durable.READ_WRITE) as file:
-            file.write(_seal(content))
-            durable.finish(file)
+        with durable.room(self._root):
+            durable.make_folder(self._root / "tmp", self._root)
+            with durable.temporary(self._root / "tmp", durable.READ_WRITE) as file:
+                file.write(_seal(content))
+                durable.finish(file)
 
-            def place() -> None:
-                durable.make_folder(final.parent, self._root)
-                durable.replace(file.path, final)
+                def place() -> None:
+                    durable.make_folder(final.parent, self._root)
+                    durable.replace(file.path, final)
 
-            _persist(place)
+                _persist(place)
 
     def get(self, name: str) -> bytes | None:
         """What was put under `name`; None if nothing was, or if it is not what was put any more."""
@@ -81,6 +83,10 @@ class Scratch:
             sealed = durable.read_bytes(path)
         except FileNotFoundError:
             return None
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            sealed = b""
         content = sealed[_HEADER_SIZE:]
         if sealed != _seal(content):
             _log.warning("%s is damaged and will be made again", path)

@@ -3,14 +3,14 @@
 import itertools
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from blake3 import blake3
 
-from resources.store import durable
+from resources.store import filesystem
+from resources.store.filesystem import FileSystem
 from resources.store.io_manager import ArtifactStore
 from resources.store.library import Library
 
@@ -35,6 +35,18 @@ def made(tmp_path: Path) -> dict[str, Path]:
     for name, content in contents.items():
         (tmp_path / "made" / name).write_bytes(content)
     return {name: tmp_path / "made" / name for name in contents}
+
+
+class KilledAt(FileSystem):
+    """The process ends before the call of this number."""
+
+    def __init__(self, number: int) -> None:
+        self.calls, self.number = itertools.count(1), number
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in vars(FileSystem) and next(self.calls) == self.number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__getattribute__(name)
 
 
 def visible(folder: Path) -> list[str]:
@@ -133,21 +145,8 @@ def test_killed_at_any_step_every_file_is_the_old_or_the_new(
         store.publish("r", old)
         pid = os.fork()
         if pid == 0:
-            calls = itertools.count(1)
-
-            def watch(module: Any, name: str, at: int = step, calls: Iterator[int] = calls) -> None:
-                call = getattr(module, name)
-
-                def watched(*arguments: Any) -> Any:
-                    if next(calls) == at:
-                        os.kill(os.getpid(), signal.SIGKILL)
-                    return call(*arguments)
-
-                setattr(module, name, watched)
-
-            for module, name in ((os, "fsync"), (os, "replace"), (os, "unlink"), (durable, "finish")):
-                watch(module, name)
-            Library(library, store.artifacts.tmp).publish("r", new)
+            with filesystem.using(KilledAt(step)):
+                Library(library, store.artifacts.tmp).publish("r", new)
             os._exit(0)
         ended = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         for name in visible(library / "r"):

@@ -1,15 +1,19 @@
 """Partial results are found again by a retry, by nobody else, and are gone once the value is stored."""
 
+import errno
 import os
 import signal
 import time
 from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from resources.store import filesystem
+from resources.store.filesystem import FileSystem
 from resources.store.io_manager import ArtifactStore
 from resources.store.scratch import Scratch, collect, open_scratch
 from resources.store.types import File, Text
@@ -48,6 +52,19 @@ def test_a_damaged_item_is_absent_and_logged(root: Path, caplog: pytest.LogCaptu
         assert str(path) in caplog.text
     scratch.put("item", b"again")
     assert scratch.get("item") == b"again"
+
+
+def test_an_item_that_the_disk_can_not_read_is_absent_and_logged(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class BadSector(FileSystem):
+        def read_all(self, file: FileIO) -> bytes:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    scratch = open_scratch(root, "a", "k", DIGEST)
+    scratch.put("item", b"content")
+    with filesystem.using(BadSector()):
+        assert scratch.get("item") is None
+    assert str(files(root)[0]) in caplog.text
+    assert scratch.get("item") == b"content"
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "/etc/passwd", "", ".hidden", "x\n", "..", "é"])
