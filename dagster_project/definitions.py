@@ -49,7 +49,13 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
 
 def _resources(settings: Settings) -> Mapping[str, Any]:
     homes = settings.homes
-    store = ArtifactStore(root=str(homes.store), library=str(homes.library))
+    store = ArtifactStore(
+        root=str(homes.store),
+        library=str(homes.library),
+        device=settings.device,
+        resident_gb=settings.resident_gb,
+        check_residents=settings.check_residents,
+    )
     return {
         "store": store,
         "io_manager": ArtifactIOManager(store=store),
@@ -63,7 +69,7 @@ def _resources(settings: Settings) -> Mapping[str, Any]:
             offline=settings.offline,
         ),
         "summarizer": Summarizer(
-            model=settings.summary_model, device="auto", cache=str(homes.cache), offline=settings.offline
+            model=settings.summary_model, device=settings.device, cache=str(homes.cache), offline=settings.offline
         ),
         "typesetter": Typesetter(page_format=settings.page_format, cache=str(homes.cache)),
     }

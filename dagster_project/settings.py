@@ -47,6 +47,18 @@ class Settings(BaseSettings):
     speech_batch_size: int = Field(8, ge=1, le=64, description="How many windows of speech are decoded at once.")
     speech_threads: int = Field(0, ge=0, description="CPU threads for speech recognition; 0 means all cores.")
 
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="Where tensors are kept and torch's models run: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.",
+    )
+    resident_gb: float | None = Field(
+        None, gt=0, description="At most so many GB of tensors are kept on each device; without it, what is free."
+    )
+    check_residents: bool = Field(
+        False, description="Debugging: fail an asset that writes into tensors it was lent. Costs a hash at each use."
+    )
+
     summary_model: str = Field(
         "auto",
         description="`auto` or `extractive` for the built-in summarizer, or a transformers model name or folder.",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from resources.device import CTranslate2, MissingDevice, choose
 from resources.errors import MissingModel, ScriptoriumError
 from resources.speech.models import ModelChoice
 
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 COMPUTE_TYPE = {"cuda": "float16", "cpu": "int8"}
-
-
-class MissingDevice(ScriptoriumError):
-    """The device that was asked for is not there, or can't be used."""
 
 
 class DeviceFull(ScriptoriumError):
@@ -47,18 +44,7 @@ class Recogniser:
 
 def find_device(wanted: str) -> str:
     """`cuda` or `cpu` for `auto`, `cuda` or `cpu`. Raises MissingDevice if CUDA is wanted and there is none."""
-    if wanted == "cpu":
-        return "cpu"
-    import ctranslate2
-
-    if ctranslate2.get_cuda_device_count() > 0:
-        return "cuda"
-    if wanted == "cuda":
-        raise MissingDevice(
-            "There is no CUDA device for speech recognition.",
-            "Set SCRIPTORIUM_SPEECH_DEVICE=auto, or check the driver with nvidia-smi.",
-        )
-    return "cpu"
+    return choose(wanted, CTranslate2(), "SCRIPTORIUM_SPEECH_DEVICE").name.partition(":")[0]
 
 
 def load_model(folder: Path, device: str, threads: int) -> Any:

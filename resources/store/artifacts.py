@@ -7,23 +7,32 @@ Does not belong here: Dagster (`io_manager.py`), and which manifest to read (`re
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from resources.errors import CorruptArtifact, DiskFull, MissingArtifact, ScriptoriumError
-from resources.store import codecs, durable, manifests
+from resources.store import codecs, durable, lock, manifests
 from resources.store.blobs import Blobs, DamagedBlob, MissingBlob
 from resources.store.manifests import DamagedManifest, Manifest, StoredFile
+from resources.store.placement import Placed, Placement
+from resources.store.tensor_files import TensorFile
+from resources.store.types import Tensors
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """What one store or load moved: bytes of the value, bytes really written or read, seconds."""
+    """What one store or load moved: bytes really written, read or copied to a device, and seconds.
+
+    Of tensors: `device` where they are kept or lent, `how` they came there, a `warning` if it isn't where they belong.
+    """
 
     manifest: Manifest
     path: str
     moved: int
     seconds: float
+    device: str | None = None
+    how: str | None = None
+    warning: str | None = None
 
     @property
     def gb_per_s(self) -> float | None:
@@ -57,10 +66,11 @@ def make_again(asset: str, partition: str | None) -> str:
 
 
 class Artifacts:
-    """The store under `root`."""
+    """The store under `root`. Tensors go to `device` (as `resources.device.choose` takes it), by way of `placement`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, placement: Placement | None = None, device: str = "auto") -> None:
         self.root = root.absolute()
+        self.placement, self._device = placement or Placement(), device
         self.tmp = self.root / "tmp"
         self._blobs = Blobs(self.root)
         with durable.room(self.root):
@@ -77,7 +87,7 @@ class Artifacts:
         codec = codecs.for_value(value, what)
         encoded = codec.encode(value, what)
         try:
-            with durable.room(self.root):
+            with durable.room(self.root), lock.writing(self.root):
                 blobs = {name: self._blobs.add(encoded.files[name]) for name in sorted(encoded.files)}
                 path, manifest = manifests.write(
                     self.root,
@@ -89,19 +99,25 @@ class Artifacts:
                         kind=codec.kind,
                         detail=encoded.detail,
                         files=[StoredFile(name=name, size=b.size, digest=b.digest) for name, b in blobs.items()],
+                        tensors=encoded.tensors,
                     ),
                 )
         except DiskFull as full:
             raise DiskFull(f"{what} could not be stored. {full.message}", full.remedy) from full
+        device = None
+        for name, content in encoded.files.items():
+            if isinstance(content, TensorFile):
+                device = self.placement.keep(blobs[name].digest, content)
         moved = sum(blob.size for blob in blobs.values() if blob.written)
-        return Transfer(manifest, path, moved, time.perf_counter() - start)
+        return Transfer(manifest, path, moved, time.perf_counter() - start, device)
 
-    def load(self, path: str, expected: Expected) -> tuple[object, Transfer]:
-        """The value whose manifest is at `path` (relative to the root), verified.
+    def load(self, path: str, expected: Expected, device: str | None = None) -> tuple[object, Transfer]:
+        """The value whose manifest is at `path` (relative to the root), verified; tensors on `device`.
 
-        Raises: MissingArtifact, CorruptArtifact, OutdatedArtifact, MissingExtra.
+        Raises: MissingArtifact, CorruptArtifact, OutdatedArtifact, MissingExtra, MissingDevice.
         """
         start, moved = time.perf_counter(), 0
+        placed: Placed | None = None
         manifest = self._manifest(path, expected)
         files = {file.name: file for file in manifest.files}
 
@@ -117,9 +133,22 @@ class Artifacts:
                 moved += files[name].size
             return self._blobs.path(files[name].digest)
 
+        def tensors(name: str) -> Tensors:
+            nonlocal moved, placed
+            digest, size = files[name].digest, files[name].size
+            where = self.placement.device(device or self._device).name
+            try:
+                placed = self.placement.place(
+                    digest, self._blobs.path(digest), where, lambda: self._blobs.verify(digest, size)
+                )
+            except FileNotFoundError:
+                raise MissingBlob(digest) from None
+            moved += placed.moved
+            return placed.tensors
+
         codec = codecs.for_kind(manifest.kind, str(expected))
         try:
-            value = codec.decode(manifest.detail, codecs.Access(list(files), read, local), str(expected))
+            value = codec.decode(manifest.detail, codecs.Access(list(files), read, local, tensors), str(expected))
         except MissingBlob as error:
             raise MissingArtifact(
                 f"{expected}: {_name_of(manifest, error.digest)} is gone from the store (object {error.digest}).",
@@ -132,7 +161,10 @@ class Artifacts:
                 f" expected digest {error.digest}, found {error.found}.{aside}",
                 make_again(expected.asset, expected.partition),
             ) from error
-        return value, Transfer(manifest, path, moved, time.perf_counter() - start)
+        transfer = Transfer(manifest, path, moved, time.perf_counter() - start)
+        if placed is not None:
+            transfer = replace(transfer, device=placed.device, how=placed.how, warning=placed.warning)
+        return value, transfer
 
     def missing(self, path: str, thorough: bool = False) -> list[str]:
         """Names of files that are gone or damaged; `[path]` if the manifest itself is. Empty means all is well.

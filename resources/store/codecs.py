@@ -2,7 +2,7 @@
 
 Belongs here: one codec per class of `types.py`. Does not belong here: where the files go (`blobs.py`).
 The codec is chosen from the value on write and from the manifest's `kind` on read. Equal values give equal bytes.
-Nothing is ever pickled. pandas and pyarrow are imported only when a `Table` is written or read.
+Nothing is ever pickled. pandas, pyarrow and torch are imported only when a value needs them.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from resources.errors import MissingExtra, ScriptoriumError, UnsupportedValue
-from resources.store.types import Document, File, Files, Table, Text
+from resources.store.manifests import StoredTensor
+from resources.store.tensor_files import TensorFile
+from resources.store.types import Checkpoint, Document, File, Files, Table, Tensors, Text
 
-_STORABLE = "An asset returns a Document, Text, Table, File or Files of resources.store.types."
+_STORABLE = "An asset returns a Tensors, Checkpoint, Table, Document, Text, File or Files of resources.store.types."
 
 _PLAIN = "Give its fields plain types (str, int, float, bool, list, dict, models), validated, without NaN or infinity."
 
@@ -30,19 +32,31 @@ class OutdatedArtifact(ScriptoriumError):
 
 @dataclass(frozen=True)
 class Encoded:
-    """A value as files: safe flat names to bytes, or to the path of a file to copy."""
+    """A value as files: safe flat names to bytes, to the path of a file to copy, or to tensors."""
 
-    files: Mapping[str, Path | bytes]
+    files: Mapping[str, Path | bytes | TensorFile]
     detail: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def tensors(self) -> list[StoredTensor] | None:
+        """What the manifest says of the tensors in these files; None if there are no such files."""
+        files = {name: file for name, file in self.files.items() if isinstance(file, TensorFile)}
+        listed = [
+            StoredTensor(file=name, name=entry.name, dtype=entry.dtype, shape=entry.shape)
+            for name, file in files.items()
+            for entry in file.entries
+        ]
+        return listed if files else None
 
 
 @dataclass(frozen=True)
 class Access:
-    """How a codec gets at stored files: verified bytes in memory, or a verified read-only path."""
+    """How a codec gets at stored files: verified bytes in memory, a verified read-only path, or tensors on a device."""
 
     names: list[str]
     read: Callable[[str], bytes]
     path: Callable[[str], Path]
+    tensors: Callable[[str], Tensors]
 
 
 class Codec(Protocol):
@@ -103,44 +117,10 @@ class DocumentCodec:
     kind, takes = "document", Document
 
     def encode(self, value: Document, what: str) -> Encoded:
-        name = type(value).__name__
-        try:
-            payload = json.dumps(
-                value.model_dump(mode="json", warnings="error"),
-                sort_keys=True,
-                ensure_ascii=False,
-                separators=(",", ":"),
-                allow_nan=False,
-            )
-        except ValueError as error:
-            raise UnsupportedValue(f"{what} returned a {name} that JSON can't hold ({error}).", _PLAIN) from error
-        content = _utf8(payload, what)
-        try:
-            same = type(value).model_validate_json(content) == value
-        except ValidationError:
-            same = False
-        if not same:
-            raise UnsupportedValue(
-                f"{what} returned a {name} that would not come back from JSON as it was.",
-                _PLAIN,
-            )
-        return Encoded({"document.json": content}, {"class": name})
+        return Encoded({"document.json": _json(value, what)}, {"class": type(value).__name__})
 
     def decode(self, detail: Mapping[str, str], access: Access, what: str) -> Document:
-        name = detail["class"]
-        known = Document.registry.get(name)
-        if known is None:
-            raise OutdatedArtifact(
-                f"{what} holds a document of class {name}, which this code doesn't know.",
-                "Import the module that defines it, or materialize the asset again with this version.",
-            )
-        try:
-            return known.model_validate_json(access.read("document.json"))
-        except ValidationError as error:
-            raise OutdatedArtifact(
-                f"{what} was stored by another version of the code: {name} no longer takes it ({_first(error)}).",
-                "Materialize the asset again.",
-            ) from error
+        return _document(access.read("document.json"), detail["class"], what)
 
 
 class TableCodec:
@@ -169,7 +149,50 @@ class TableCodec:
         return Table(pandas.read_parquet(io.BytesIO(access.read("table.parquet")), engine="pyarrow"))
 
 
-CODECS: tuple[Codec, ...] = (FileCodec(), FilesCodec(), TextCodec(), DocumentCodec(), TableCodec())
+class TensorsCodec:
+    """`Tensors`: one safetensors file."""
+
+    kind, takes = "tensors", Tensors
+    _name = "tensors.safetensors"
+
+    def encode(self, value: Tensors, what: str) -> Encoded:
+        return Encoded({self._name: TensorFile(value, what)})
+
+    def decode(self, detail: Mapping[str, str], access: Access, what: str) -> Tensors:
+        return access.tensors(self._name)
+
+
+class CheckpointCodec:
+    """`Checkpoint`: weights as safetensors, the card as JSON, the other files as they are."""
+
+    kind, takes = "checkpoint", Checkpoint
+
+    def encode(self, value: Checkpoint, what: str) -> Encoded:
+        if not isinstance(value.card, Document):
+            raise UnsupportedValue(
+                f"{what} returned a Checkpoint whose card is a {type(value.card).__name__}.",
+                "Make it a Document of your own class, so that it is checked when it is read.",
+            )
+        files = _encode_files(value.files, what).files
+        weights, card = TensorFile(value.weights, what), _json(value.card, what)
+        return Encoded({**files, value.WEIGHTS: weights, value.CARD: card}, {"class": type(value.card).__name__})
+
+    def decode(self, detail: Mapping[str, str], access: Access, what: str) -> Checkpoint:
+        own = (Checkpoint.WEIGHTS, Checkpoint.CARD)
+        card = _document(access.read(Checkpoint.CARD), detail["class"], what)
+        files = {name: access.path(name) for name in access.names if name not in own}
+        return Checkpoint(access.tensors(Checkpoint.WEIGHTS), card, files)
+
+
+CODECS: tuple[Codec, ...] = (
+    FileCodec(),
+    FilesCodec(),
+    TextCodec(),
+    DocumentCodec(),
+    TableCodec(),
+    TensorsCodec(),
+    CheckpointCodec(),
+)
 
 
 def for_value(value: object, what: str) -> Codec:
@@ -207,6 +230,46 @@ def _encode_files(value: Files, what: str) -> Encoded:
                 f"{what} returned {name} as a {type(content).__name__}.", "A file is given as a Path or as bytes."
             )
     return Encoded(dict(value))
+
+
+def _json(value: Document, what: str) -> bytes:
+    """A document as JSON with sorted keys, from which it comes back equal; else UnsupportedValue."""
+    name = type(value).__name__
+    try:
+        payload = json.dumps(
+            value.model_dump(mode="json", warnings="error"),
+            sort_keys=True,
+            ensure_ascii=False,
+            separators=(",", ":"),
+            allow_nan=False,
+        )
+    except ValueError as error:
+        raise UnsupportedValue(f"{what} returned a {name} that JSON can't hold ({error}).", _PLAIN) from error
+    content = _utf8(payload, what)
+    try:
+        same = type(value).model_validate_json(content) == value
+    except ValidationError:
+        same = False
+    if not same:
+        raise UnsupportedValue(f"{what} returned a {name} that would not come back from JSON as it was.", _PLAIN)
+    return content
+
+
+def _document(content: bytes, name: str, what: str) -> Document:
+    """The document of the registered class `name`. Raises: OutdatedArtifact."""
+    known = Document.registry.get(name)
+    if known is None:
+        raise OutdatedArtifact(
+            f"{what} holds a document of class {name}, which this code doesn't know.",
+            "Import the module that defines it, or materialize the asset again with this version.",
+        )
+    try:
+        return known.model_validate_json(content)
+    except ValidationError as error:
+        raise OutdatedArtifact(
+            f"{what} was stored by another version of the code: {name} no longer takes it ({_first(error)}).",
+            "Materialize the asset again.",
+        ) from error
 
 
 def _utf8(text: str, what: str) -> bytes:

@@ -17,10 +17,13 @@ from resources.errors import MissingArtifact, UnsupportedValue, failures
 from resources.store import records, report
 from resources.store.artifacts import Artifacts, Expected, describe, make_again
 from resources.store.library import Library
+from resources.store.placement import ChangedInPlace, of_process
 from resources.store.records import Record
 from resources.store.scratch import Scratch, delete_opened, open_scratch
+from resources.store.types import Checkpoint, Tensors
 
 _ALLOW_MISSING = "allow_missing_partitions"  # the same input metadata as in Dagster's own IO managers
+_DEVICE = "device"  # input metadata: another device than the run's, `dg.AssetIn(metadata={"device": "cpu"})`
 
 
 class ArtifactStore(dg.ConfigurableResource):
@@ -31,6 +34,16 @@ class ArtifactStore(dg.ConfigurableResource):
 
     root: str = Field(description="Folder of the store. Everything in it is written by the platform alone.")
     library: str = Field(description="Folder of what people open.")
+    device: str = Field(
+        default="auto", description="Where tensors are lent: `auto`, `cpu`, `cuda`, `cuda:<n>` or `mps`."
+    )
+    resident_gb: float | None = Field(
+        default=None,
+        description="At most so many GB (10^9 bytes) of tensors are kept on each device; without it, what is free.",
+    )
+    check_residents: bool = Field(
+        default=False, description="Debugging: compare the content of lent tensors, and fail who wrote into them."
+    )
 
     _artifacts: Artifacts | None = PrivateAttr(default=None)
 
@@ -38,7 +51,8 @@ class ArtifactStore(dg.ConfigurableResource):
     def artifacts(self) -> Artifacts:
         """The store itself, opened on first use. Raises: OSError if its folder can't be made."""
         if self._artifacts is None:
-            self._artifacts = Artifacts(Path(self.root))
+            limit = None if self.resident_gb is None else int(self.resident_gb * 1e9)
+            self._artifacts = Artifacts(Path(self.root), of_process(limit, self.check_residents), self.device)
         return self._artifacts
 
     def scratch(self, asset: str, partition: str | None, digest: str) -> Scratch:
@@ -63,9 +77,9 @@ class ArtifactStore(dg.ConfigurableResource):
         """
         return self.artifacts.missing(manifest, thorough)
 
-    def load(self, record: Record) -> object:
+    def load(self, record: Record, device: str | None = None) -> object:
         """The value of a materialization found by `records.latest`. Raises what loading an input raises."""
-        return _load(self.artifacts, record)[0]
+        return _load(self.artifacts, record, device)[0]
 
 
 class ArtifactIOManager(dg.ConfigurableIOManager):
@@ -74,6 +88,7 @@ class ArtifactIOManager(dg.ConfigurableIOManager):
     store: dg.ResourceDependency[ArtifactStore]
 
     _loads: dict[tuple[str, str, int], list[report.Line]] = PrivateAttr(default_factory=dict)
+    _lent: dict[tuple[str, str, int], list[tuple[str, Tensors]]] = PrivateAttr(default_factory=dict)
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         with failures():
@@ -95,19 +110,23 @@ class ArtifactIOManager(dg.ConfigurableIOManager):
         asset, partition = context.asset_key.to_user_string(), _one_partition(context)
         step = _step(context)
         attempt = step.previous_attempt_count if step else 0
+        self._check_lent(context, step, asset)
         transfer = self.store.artifacts.store(value, asset, partition, context.run_id, attempt)
         version = transfer.manifest.data_version
         if step:
             set_data_version(step, context.asset_key, version)
         line = report.stored(transfer)
         context.log.info(str(line))
+        lines = [*self._loads.get(_step_key(step), []), line]
+        if warnings := [f"{line.name}: {line.warning}" for line in lines if line.warning]:
+            context.add_output_metadata({report.WARNINGS: dg.MetadataValue.md("\n".join(f"- {w}" for w in warnings))})
         context.add_output_metadata(
             {
                 records.MANIFEST: dg.MetadataValue.text(transfer.path),
                 records.DIGEST: dg.MetadataValue.text(version),
                 records.BYTES: transfer.manifest.bytes,
                 records.FILES: report.files_table(transfer.manifest),
-                records.STORE_IO: report.io_table([*self._loads.get(_step_key(step), []), line]),
+                records.STORE_IO: report.io_table(lines),
             }
         )
         delete_opened(self.store.artifacts.root, asset, partition)
@@ -141,12 +160,34 @@ class ArtifactIOManager(dg.ConfigurableIOManager):
         return {key: self._load_one(context, record) for key, record in found.items() if record is not None}
 
     def _load_one(self, context: dg.InputContext, record: Record) -> Any:
-        value, line = _load(self.store.artifacts, record)
+        device = context.definition_metadata.get(_DEVICE)
+        value, line = _load(self.store.artifacts, record, device)
         context.log.info(str(line))
+        if line.warning:
+            context.log.warning(f"{line.name}: {line.warning}")
         step = _step(context)
         if step:
-            self._loads.setdefault(_step_key(step), []).append(line)
+            key = _step_key(step)
+            if key not in self._loads:  # an earlier step that failed must not hold on to what it was lent
+                self._loads.clear()
+                self._lent.clear()
+            self._loads.setdefault(key, []).append(line)
+            lent = value.weights if isinstance(value, Checkpoint) else value
+            if isinstance(lent, Tensors):
+                self._lent.setdefault(key, []).append((line.name, lent))
         return value
+
+    def _check_lent(self, context: dg.OutputContext, step: Any, asset: str) -> None:
+        """Warn of, or when debugging refuse, a step that wrote into tensors it was lent. What it wrote into goes."""
+        for name, tensors in self._lent.pop(_step_key(step), []):
+            changed = self.store.artifacts.placement.changed(tensors)
+            if not changed:
+                continue
+            message = f'Asset "{asset}" wrote into tensors of {name} that it was lent: {_some(changed)}.'
+            remedy = "Clone a tensor before writing to it."
+            if self.store.check_residents:
+                raise ChangedInPlace(message, remedy)
+            context.log.warning(f"{message} They are read again for others. {remedy}")
 
     def _record(self, context: dg.InputContext, partition: str | None) -> Record:
         record = self._find(context, partition)
@@ -182,7 +223,7 @@ def set_data_version(step: Any, asset_key: dg.AssetKey, version: str) -> None:
     step.set_data_version(asset_key, dg.DataVersion(version))
 
 
-def _load(artifacts: Artifacts, record: Record) -> tuple[object, report.Line]:
+def _load(artifacts: Artifacts, record: Record, device: str | None) -> tuple[object, report.Line]:
     if record.manifest is None:
         raise MissingArtifact(
             f"{describe(record.asset, record.partition, record.run)}: this materialization has no stored value"
@@ -190,7 +231,7 @@ def _load(artifacts: Artifacts, record: Record) -> tuple[object, report.Line]:
             f"{make_again(record.asset, record.partition)} If it never has a value, depend on it with `deps=`.",
         )
     expected = Expected(record.asset, record.partition, record.run, record.digest)
-    value, transfer = artifacts.load(record.manifest, expected)
+    value, transfer = artifacts.load(record.manifest, expected, device)
     return value, report.loaded(transfer)
 
 

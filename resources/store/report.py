@@ -10,15 +10,17 @@ import dagster as dg
 from resources.store.artifacts import Transfer
 from resources.store.manifests import Manifest
 
+WARNINGS = "store_warnings"  # metadata key: tensors that are not where they belong
 _MAX_ROWS = 50  # every event stores the table; a wide fan-in is summed up in the last row
 _COLUMNS = [
     dg.TableColumn("name", "string", "Asset, and partition."),
     dg.TableColumn(
         "what",
         "string",
-        "stored: written; kept: the store had the content; read: read and verified; resident: verified before,"
-        " handed over without reading.",
+        "stored: written; kept: the store had the content; read: from the disk; uploaded: from host memory to the"
+        " device; resident: handed over without reading or copying.",
     ),
+    dg.TableColumn("device", "string", "Where the tensors are; empty if the value has none."),
     dg.TableColumn("bytes", "int", "Size of the value."),
     dg.TableColumn("seconds", "float", "Time it took."),
     dg.TableColumn("GB/s", "float", "10^9 bytes per second really written or read; empty if none were."),
@@ -34,10 +36,13 @@ class Line:
     bytes: int
     seconds: float
     gb_per_s: float | None
+    device: str | None = None
+    warning: str | None = None
 
     def __str__(self) -> str:
+        where = "" if self.device is None else f" on {self.device}"
         speed = "" if self.gb_per_s is None or self.bytes < 1e6 else f", {self.gb_per_s:.2f} GB/s"
-        return f"{self.what} {self.name}: {readable(self.bytes)} in {self.seconds:.3f} s{speed}"
+        return f"{self.what} {self.name}{where}: {readable(self.bytes)} in {self.seconds:.3f} s{speed}"
 
     def row(self) -> dg.TableRecord:
         speed = None if self.gb_per_s is None else round(self.gb_per_s, 3)
@@ -45,6 +50,7 @@ class Line:
             {
                 "name": self.name,
                 "what": self.what,
+                "device": self.device or "",
                 "bytes": self.bytes,
                 "seconds": round(self.seconds, 4),
                 "GB/s": speed,
@@ -59,7 +65,7 @@ def stored(transfer: Transfer) -> Line:
 
 def loaded(transfer: Transfer) -> Line:
     """The line of a load."""
-    return _line(transfer, "read" if transfer.moved else "resident")
+    return _line(transfer, transfer.how or ("read" if transfer.moved else "resident"))
 
 
 def io_table(lines: list[Line]) -> dg.TableMetadataValue:
@@ -101,4 +107,4 @@ def readable(size: int) -> str:
 def _line(transfer: Transfer, what: str) -> Line:
     manifest = transfer.manifest
     name = manifest.asset if manifest.partition is None else f"{manifest.asset} [{manifest.partition}]"
-    return Line(name, what, manifest.bytes, transfer.seconds, transfer.gb_per_s)
+    return Line(name, what, manifest.bytes, transfer.seconds, transfer.gb_per_s, transfer.device, transfer.warning)

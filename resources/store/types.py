@@ -1,7 +1,7 @@
 """The values assets return and receive. Free of Dagster and of every heavy library.
 
 Belongs here: the classes an asset may be annotated with. Does not belong here: how they are written (`codecs.py`).
-`Tensors` and `Checkpoint` follow with the device part of the store.
+Tensors are named by `Any` in annotations here: torch is not imported for them.
 """
 
 from __future__ import annotations
@@ -96,3 +96,63 @@ class Table:
 
     def __init__(self, frame: Any) -> None:
         self.frame = frame
+
+
+class Tensors(Mapping[str, Any]):
+    """Named torch tensors, in the order of their names; stored as safetensors. Needs torch (the `train` extra).
+
+    Loaded from the store they are on the run's device and lent: others may use the same memory, so clone a tensor
+    before writing to it. Values, dtypes, shapes and the sharing of one tensor by several names come back exactly;
+    strides and `requires_grad` do not.
+    """
+
+    def __init__(self, tensors: Mapping[str, Any]) -> None:
+        self._tensors = {name: tensors[name] for name in sorted(tensors, key=str)}
+
+    def __getitem__(self, name: str) -> Any:
+        return self._tensors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        shown = [f"{name}: {str(t.dtype).removeprefix('torch.')} {list(t.shape)}" for name, t in self._tensors.items()]
+        more = f", and {len(shown) - 8} more" if len(shown) > 8 else ""
+        return f"Tensors({', '.join(shown[:8])}{more})"
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the values; a tensor under several names counts once."""
+        return sum(tensor.nbytes for tensor in {id(t): t for t in self._tensors.values()}.values())
+
+
+class Checkpoint:
+    """Weights and everything needed to use them: a `card` (a `Document` of the product's own class), other files.
+
+    The card holds what is decided besides the weights: architecture, label map, thresholds, normalisation, data digest,
+    seed, metrics. `files` are such as a tokenizer's. Stored as safetensors and JSON; loading never unpickles.
+    """
+
+    WEIGHTS, CARD = "weights.safetensors", "card.json"
+
+    def __init__(
+        self, weights: Mapping[str, Any], card: Document, files: Mapping[str, Path | bytes] | None = None
+    ) -> None:
+        """Raises: ValueError if a file has an unsafe name, or one that the weights or the card have."""
+        self.weights = weights if isinstance(weights, Tensors) else Tensors(weights)
+        self.card = card
+        self.files = files if isinstance(files, Files) else Files(files or {})
+        if taken := {self.WEIGHTS, self.CARD} & set(self.files):
+            raise ValueError(f"a checkpoint's own files are named {' and '.join(sorted(taken))}: choose other names")
+
+    def __repr__(self) -> str:
+        return f"Checkpoint({type(self.card).__name__}, {len(self.weights)} tensors, {self.weights.nbytes:,} bytes)"

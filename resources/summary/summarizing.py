@@ -5,7 +5,7 @@ Does not belong here: how sentences are chosen (`extractive.py`), terms found (`
 (`transformers_summary.py`).
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -26,7 +26,7 @@ class Summarizer(dg.ConfigurableResource[Any]):
     """Summarizes transcripts: by sentences of the transcript itself, or by a text model of transformers."""
 
     model: str = Field("auto", description="`auto`, `extractive`, or a transformers model: name, folder or .gguf file.")
-    device: Literal["auto", "cuda", "mps", "cpu"] = Field("auto", description="Where a model runs.")
+    device: str = Field("auto", description="Where a model runs: auto, cpu, cuda, cuda:0 or mps.")
     cache: str = Field("", description="Folder for models that are fetched; empty for Hugging Face's own.")
     offline: bool = Field(False, description="Never ask a model hub.")
 

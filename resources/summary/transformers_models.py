@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from resources.device import Torch, choose, out_of_memory
 from resources.errors import MissingExtra, MissingModel, ScriptoriumError
 from resources.model_hub import hub
 
@@ -86,8 +87,8 @@ class Writer:
             where = {**where, "pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
         self.name = name
         self._pinned = device != "auto"
-        target = device if self._pinned else _best_device()
-        dtype = torch.bfloat16 if target == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+        target = choose(device, Torch()).name
+        dtype = torch.bfloat16 if target.startswith("cuda") and torch.cuda.is_bf16_supported() else torch.float32
         transformers.utils.logging.disable_progress_bar()
         try:
             config = transformers.AutoConfig.from_pretrained(**where)
@@ -146,11 +147,13 @@ class Writer:
             config.pad_token_id = eos[0] if isinstance(eos, list) else eos
         torch.manual_seed(0)
         with torch.inference_mode():
+            output = None
             try:
                 output = self._model.generate(**inputs.to(self._model.device), generation_config=config)
-            except torch.cuda.OutOfMemoryError:
+            except out_of_memory():
                 if self._pinned:
                     raise
+            if output is None:  # out of the except block, whose traceback holds on to the device's memory
                 self._move("cpu")
                 output = self._model.generate(**inputs.to("cpu"), generation_config=config)
         start = 0 if self._pairs else inputs["input_ids"].shape[1]
@@ -162,9 +165,12 @@ class Writer:
 
         try:
             self._model.to(device)
-        except torch.cuda.OutOfMemoryError:
+            fits = True
+        except out_of_memory():
             if self._pinned:
                 raise
+            fits = False
+        if not fits:  # out of the except block, whose traceback holds on to the device's memory
             device = "cpu"
             self._model.to(device)
         if device == "cpu" and self._model.dtype != torch.float32:  # it came from a GPU; half precision is slow here
@@ -180,11 +186,3 @@ class Writer:
         context = min((limit for limit in limits if limit and limit < 10**6), default=_LARGEST_ROOM)
         answer = min(768, context // 3)
         return min(_LARGEST_ROOM, context if self._pairs else context - answer), answer
-
-
-def _best_device() -> str:
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"

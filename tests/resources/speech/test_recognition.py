@@ -160,7 +160,7 @@ def test_cuda_that_is_not_there_is_an_error_if_pinned_and_a_reason_if_not(repo: 
         check=True,
     )
     result = json.loads(done.stdout.splitlines()[-1])
-    assert "There is no CUDA device" in result["pinned"]
+    assert "The device cuda was asked for, but there is none" in result["pinned"]
     assert "SCRIPTORIUM_SPEECH_DEVICE=auto" in result["pinned"]
     assert (result["device"], result["reason"]) == ("cpu", "set by name; a CUDA device is there but can't be used")
     assert any("Going on with the CPU" in message for message in result["said"])

@@ -11,7 +11,22 @@ from resources.errors import MissingExtra
 from resources.store import codecs
 from resources.store.types import Table
 
-PURE = ["artifacts", "blobs", "codecs", "durable", "library", "manifests", "scratch", "types", "verified"]
+PURE = [
+    "artifacts",
+    "blobs",
+    "codecs",
+    "durable",
+    "library",
+    "loader",
+    "lock",
+    "manifests",
+    "placement",
+    "residency",
+    "scratch",
+    "tensor_files",
+    "types",
+    "verified",
+]
 
 
 def run(code: str, repo: Path) -> str:
@@ -27,7 +42,7 @@ for name in ("dagster", "mlflow", "pandas", "pyarrow", "numpy", "torch", "safete
     sys.modules[name] = None
 for name in {PURE!r}:
     importlib.import_module(f"resources.store.{{name}}")
-import resources.errors, resources.progress
+import resources.device, resources.errors, resources.progress
 """
     run(code, repo)
 
