@@ -207,7 +207,9 @@ class _Tick:
                 continue
             digest, read = self._read(file, allowance, part)
             left -= read
-            if digest is not None:
+            if digest is not None and digest in self.intake.forgotten:
+                self.ledger.ignore(file.path, file.stat)  # without a word: a tick is kept for months, and names files
+            elif digest is not None:
                 key = self.intake.key_for(Path(file.path).name, digest)
                 self.ledger.take(file.path, file.stat, key, digest)
                 new.append(Original(key, digest, file.path, file.stat.size, file.stat.mtime_ns))

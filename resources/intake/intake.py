@@ -19,6 +19,7 @@ import dagster as dg
 
 from resources.errors import BadInput
 from resources.intake.files import Names
+from resources.intake.forgotten import TAKEN_IN, Forgotten
 from resources.intake.identity import KEY_HEX, FileChanged, FileStat, digest_some, partition_key, shown
 from resources.intake.ledger import Ledger
 from resources.progress import Progress
@@ -87,6 +88,7 @@ class Intake:
         self, product: Product, instance: dg.DagsterInstance, ledger: Path, sensor_name: str | None = None
     ) -> None:
         self.product, self.instance = product, instance
+        self.forgotten = Forgotten(ledger)
         self.ledger = Ledger(ledger, product.asset, _storage_id(instance))
         self._sensor_name = sensor_name
         self._keys_by_start: dict[str, list[str]] | None = None
@@ -106,7 +108,8 @@ class Intake:
         """Take in one file lying anywhere, whole and at once.
 
         The caller adds the partition `key`, reports `event` if there is one, and starts a run tagged `dagster/run_key`.
-        Progress goes to `log`, if given. Raises `BadInput`.
+        Progress goes to `log`, if given. What was forgotten is taken in all the same: it was asked for by name.
+        Raises `BadInput`.
         """
         path = Path(os.path.normpath(Path.cwd() / path))  # links stay links: the name that was given is the name kept
         place, name = str(path), path.name
@@ -131,6 +134,8 @@ class Intake:
         except OSError as error:
             raise BadInput(f'"{shown(name)}" can\'t be read ({error.strerror}).', _readable(error)) from error
         key = self.key_for(name, digest)
+        if digest in self.forgotten:
+            self.forgotten.note(TAKEN_IN, digest)
         self.ledger.take(place, stat, key, digest)
         due = self.due(key, digest, place, stat)
         return Taken(key, digest, path, due.event, due.run)

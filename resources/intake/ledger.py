@@ -132,6 +132,7 @@ class Ledger:
             # Write-ahead logging, as in Dagster's own databases: a commit costs no fsync, readers do not block.
             db.execute("pragma journal_mode = wal")
             db.execute("pragma synchronous = normal")
+            db.execute("pragma secure_delete = on")  # the name of a file that is gone shall not stay in free pages
             if db.execute("pragma user_version").fetchone()[0] != _VERSION:
                 self._build(db)
             row = db.execute("select id from owner").fetchone()
@@ -322,6 +323,23 @@ class Ledger:
             (self._asset, key, prefix, prefix[:-1] + b"0"),
         ).fetchall()
         return [(os.fsdecode(row[0]), FileStat(*row[1:5])) for row in rows]
+
+    def places(self, key: str) -> list[str]:
+        """Every path that was known for `key`, in an inbox or elsewhere."""
+        rows = self._db.execute(
+            "select path from files where asset = ? and key = ? union select path from originals"
+            " where asset = ? and key = ? order by path",
+            (self._asset, key) * 2,
+        )
+        return [os.fsdecode(path) for (path,) in rows]
+
+    def drop(self, key: str, ignored: Iterable[tuple[str, FileStat]]) -> None:
+        """Know nothing of `key` and its files any more, but that these files, which lie in an inbox, are left alone."""
+        with _transaction(self._db):
+            for table in ("files", "originals"):
+                self._db.execute(f"delete from {table} where asset = ? and key = ?", (self._asset, key))
+            for path, stat in ignored:
+                self.ignore(path, stat)
 
 
 def _damaged(error: sqlite3.Error) -> bool:
