@@ -109,8 +109,12 @@ def find(
             raise BadInput(f"{asset} has no partitions.", "Leave out the key.")
         return assets[asset], None
     product = products.Product(asset, (assets[asset],), partitions, {})
-    # No key is one that can't exist: what there is, is then said in the same words.
-    [partition] = products.chosen(product, instance, ["" if key is None else key])
+    try:
+        [partition] = products.chosen(product, instance, [key or ""])
+    except BadInput as error:
+        if key is None:
+            raise BadInput(f"{asset} has partitions, and none was named.", error.remedy) from None
+        raise
     return assets[asset], partition
 
 

@@ -239,7 +239,7 @@ def test_restoring_waits_while_garbage_is_collected(bench: Bench) -> None:
     [
         ("sauce", "k", "", "There is no asset 'sauce'. There are: source."),
         ("source", "ka", "", "source has no partition 'ka'. There are: k"),
-        ("source", None, "", "source has no partition ''. There are:"),
+        ("source", None, "", "source has partitions, and none was named. There are:"),
         ("listing", "k", "", "listing has no partitions."),
         ("source", "k", "zz", "Runs that did, newest first:"),
         ("source", "k", "", "No run that begins with ''"),
