@@ -5,6 +5,7 @@
 Each benchmark is a script beside this one that ends with lines `<name> <measured> <aim> <ok|short|unmeasured>`.
 """
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -17,7 +18,10 @@ BENCHMARKS = [
     ("sensor.py", [], ["--long"]),
     ("overhead.py", [], ["--long"]),
     ("drops.py", ["20"], ["40"]),
+    ("store.py", ["256", "5"], ["2000", "3"]),
+    ("gpu_check.py", ["256"], ["2000"]),
 ]
+NEED_TORCH = ("store.py", "gpu_check.py")
 LINE = re.compile(r"(\S+) (\S+) (\S+) (ok|short|unmeasured)$")
 
 
@@ -25,6 +29,10 @@ def main(long: bool) -> int:
     rows: list[tuple[str, str, str, str]] = []
     failed = []
     for script, short_args, long_args in BENCHMARKS:
+        if script in NEED_TORCH and importlib.util.find_spec("torch") is None:
+            print(f"== {script}: needs torch, install it with: make setup EXTRAS=offline,dev,train")
+            rows.append((script.removesuffix(".py"), "-", "-", "unmeasured"))
+            continue
         start = time.monotonic()
         print(f"== {script}", flush=True)
         command = [sys.executable, "-u", str(Path(__file__).parent / script), *(long_args if long else short_args)]
@@ -37,9 +45,9 @@ def main(long: bool) -> int:
         if process.returncode:
             failed.append(script)
         print(f"== {script}: {time.monotonic() - start:.0f} s", flush=True)
-    print(f"\n{'name':<28} {'measured':>10} {'aim':>8}  verdict")
+    print(f"\n{'name':<40} {'measured':>10} {'aim':>8}  verdict")
     for name, measured, aim, verdict in rows:
-        print(f"{name:<28} {measured:>10} {aim:>8}  {verdict}")
+        print(f"{name:<40} {measured:>10} {aim:>8}  {verdict}")
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0

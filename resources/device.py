@@ -7,6 +7,7 @@ Belongs here: choosing a device, its free memory, out-of-memory by type. Does no
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -160,11 +161,14 @@ class MpsMemory:
 
 
 class HostMemory:
-    """The machine's memory: what programs may take without swapping."""
+    """The machine's memory: what programs may take without swapping; without psutil, what is free altogether."""
 
     def usable(self) -> int:
-        import psutil
-
+        try:
+            import psutil
+        except ImportError:
+            page = os.sysconf("SC_PAGE_SIZE")
+            return page * os.sysconf("SC_AVPHYS_PAGES") - headroom(page * os.sysconf("SC_PHYS_PAGES"))
         memory = psutil.virtual_memory()
         return int(memory.available - headroom(memory.total))
 

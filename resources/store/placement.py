@@ -22,7 +22,7 @@ from resources.errors import ScriptoriumError
 from resources.store.loader import Loader, Safetensors
 from resources.store.residency import Loan, NoRoom, Residency
 from resources.store.tensor_files import TensorFile, payload_bytes
-from resources.store.types import Tensors
+from resources.store.tensors import Tensors
 
 HOST = "cpu"
 READ, UPLOADED, RESIDENT = "read", "uploaded", "resident"

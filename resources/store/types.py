@@ -1,7 +1,6 @@
 """The values assets return and receive. Free of Dagster and of every heavy library.
 
 Belongs here: the classes an asset may be annotated with. Does not belong here: how they are written (`codecs.py`).
-Tensors are named by `Any` in annotations here: torch is not imported for them.
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
+
+from resources.store.tensors import Tensors as Tensors
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._~-]{0,199}\Z")
 
@@ -96,43 +97,6 @@ class Table:
 
     def __init__(self, frame: Any) -> None:
         self.frame = frame
-
-
-class Tensors(Mapping[str, Any]):
-    """Named torch tensors, in the order of their names; stored as safetensors. Needs torch (the `train` extra).
-
-    Loaded from the store they are on the run's device and lent: others may use the same memory, so clone a tensor
-    before writing to it. Values, dtypes, shapes and the sharing of one tensor by several names come back exactly;
-    strides and `requires_grad` do not.
-    """
-
-    def __init__(self, tensors: Mapping[str, Any]) -> None:
-        self._tensors = {name: tensors[name] for name in sorted(tensors, key=str)}
-
-    def __getitem__(self, name: str) -> Any:
-        return self._tensors[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._tensors)
-
-    def __len__(self) -> int:
-        return len(self._tensors)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __repr__(self) -> str:
-        shown = [f"{name}: {str(t.dtype).removeprefix('torch.')} {list(t.shape)}" for name, t in self._tensors.items()]
-        more = f", and {len(shown) - 8} more" if len(shown) > 8 else ""
-        return f"Tensors({', '.join(shown[:8])}{more})"
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the values; a tensor under several names counts once."""
-        return sum(tensor.nbytes for tensor in {id(t): t for t in self._tensors.values()}.values())
 
 
 class Checkpoint:

@@ -137,6 +137,12 @@ def test_host_memory_leaves_headroom() -> None:
     memory_of("cpu").release()
 
 
+def test_host_memory_without_psutil(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    total = int(Path("/proc/meminfo").read_text().split()[1]) * 1024
+    assert -headroom(total) < memory_of("cpu").usable() < total
+
+
 @pytest.mark.train
 def test_out_of_memory_is_a_type() -> None:
     import torch

@@ -24,6 +24,7 @@ PURE = [
     "residency",
     "scratch",
     "tensor_files",
+    "tensors",
     "types",
     "verified",
 ]
