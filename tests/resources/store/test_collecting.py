@@ -15,12 +15,14 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from resources.speech.embedded import embedded_folder
 from resources.store import collecting, lock
 from resources.store.artifacts import Artifacts, Expected
 from resources.store.blobs import Blobs
 from resources.store.collecting import Ages, Collection, ForeignEventLog, Known, collect
 from resources.store.filesystem import FileSystem, using
 from resources.store.known import EventLog
+from resources.store.leftovers import keeps_access_times
 from resources.store.manifests import Manifest, StoredFile, write
 from resources.store.records import Record
 from resources.store.references import Owner, references
@@ -142,6 +144,21 @@ def test_a_cached_model_in_use_stays_whole_and_an_unused_one_goes_whole(home: Pa
     assert done.cache.names == (".collected-0", "huggingface/models--u", "unused")
     assert sorted(path.name for path in cache.iterdir()) == ["huggingface", "used"]
     assert (cache / "used" / "config.json").read_bytes() == b"cached"
+
+
+def test_a_joined_model_is_joined_again_when_it_is_next_needed(tmp_path: Path) -> None:
+    root, cache = tmp_path / "store", tmp_path / "cache"
+    root.mkdir()
+    folder = embedded_folder("base", cache)
+    _make_older(cache, 100)
+    assert embedded_folder("base", cache) == folder  # it reads the model to check it: that counts as use
+    assert collect(root, known, cache=cache, dry_run=False).cache.count == 0
+    _make_older(cache, 100)
+    done = collect(root, known, cache=cache, dry_run=False)
+    assert done.cache.count == keeps_access_times(cache)
+    assert folder.exists() is not keeps_access_times(cache)
+    assert embedded_folder("base", cache) == folder
+    assert (folder / "tokenizer.json").exists()
 
 
 def test_a_temporary_file_of_a_living_writer_stays(root: Path, artifacts: Artifacts) -> None:
