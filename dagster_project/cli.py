@@ -124,6 +124,54 @@ def backfill(
 
 
 @app.command()
+def versions(
+    asset: Annotated[str, typer.Argument(help="The asset, e.g. transcript.")],
+    key: Annotated[str | None, typer.Argument(help="The partition; left out for an asset that has none.")] = None,
+) -> None:
+    """List every version of an asset's partition that was ever made: when, by which run, and whether it is whole."""
+    settings = _settings()
+    from dagster_project.versions import show
+
+    raise typer.Exit(0 if show(settings, asset, key) else 1)
+
+
+@app.command()
+def restore(
+    asset: Annotated[str, typer.Argument(help="The asset, e.g. summary.")],
+    key_and_run: Annotated[
+        list[str], typer.Argument(metavar="[KEY] RUN", help="The partition, if it has any, and the run that made it.")
+    ],
+) -> None:
+    """Make an earlier version of an asset's partition the latest, and say what is out of date then.
+
+    RUN is a run's id as `scriptorium versions` lists it, or its beginning.
+    """
+    if len(key_and_run) > 2:
+        raise typer.BadParameter("Give ASSET, KEY and RUN; leave out KEY for an asset without partitions.")
+    settings = _settings()
+    from dagster_project import versions
+
+    *key, run = key_and_run
+    raise typer.Exit(0 if versions.restore(settings, asset, key[0] if key else None, run) else 1)
+
+
+@app.command()
+def forget(
+    key: Annotated[str, typer.Argument(help="The recording's partition key, e.g. my-meeting~0123456789abcdef.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete a recording wholly: notes, transcript, everything stored of it and all that Dagster knows of it.
+
+    The original file is yours to delete; where it still lies is printed, and it is not taken in again. What was done
+    is proven by a search of the whole home. One line stays in forgotten.log: the time and the file's digest.
+    """
+    settings = _settings()
+    from dagster_project.forget import run
+
+    raise typer.Exit(0 if run(settings, key, yes=yes) else 1)
+
+
+@app.command()
 def doctor() -> None:
     """Say of each part of this install whether it is fine, and what to do if not. Exit code 1 if one is bad."""
     settings = _settings()

@@ -20,6 +20,7 @@ from assets.recordings.summary import summary
 from assets.recordings.transcript import transcript
 from dagster_project.settings import Settings
 from jobs.recordings import recordings, renotes
+from jobs.upkeep import upkeep_jobs, upkeep_schedules
 from resources.notes.typesetting import Typesetter
 from resources.speech.recognition import Speech
 from resources.store.io_manager import ArtifactIOManager, ArtifactStore
@@ -38,9 +39,12 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     resources = _resources(settings)
     if unknown := set(overrides) - set(resources):
         raise TypeError(f"no such resource: {', '.join(sorted(unknown))}")
+    assets = [recording, audio, slides, transcript, subtitles, summary, notes, published]
+    upkeep = upkeep_jobs(assets, settings.homes.cache)
     return dg.Definitions(
-        assets=[recording, audio, slides, transcript, subtitles, summary, notes, published],
-        jobs=[recordings, renotes],
+        assets=assets,
+        jobs=[recordings, renotes, *upkeep],
+        schedules=upkeep_schedules(upkeep, collect=settings.collect_garbage),
         sensors=_sensors(settings),
         resources={**resources, **overrides},
         executor=dg.in_process_executor,

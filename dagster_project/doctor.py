@@ -99,14 +99,16 @@ def _disk(settings: Settings) -> Iterator[Finding]:
 
 
 def _device(settings: Settings) -> Iterator[Finding]:
-    import ctranslate2
+    from resources.device import CTranslate2, Torch, choose
 
     cores = os.cpu_count() or 1
-    count = ctranslate2.get_cuda_device_count()
-    if count:
-        yield Finding("device", "ok", f"CUDA, {count} device{'s' if count > 1 else ''}; {cores} cores")
-    else:
-        yield Finding("device", "ok", f"CPU, {cores} cores; no CUDA device is seen")
+    count = len(CTranslate2().cuda_free())
+    seen = f"CUDA, {count} device{'s' if count > 1 else ''}" if count else "CPU; no CUDA device is seen"
+    yield Finding("device", "ok", f"{seen}; {cores} cores")
+    if importlib.util.find_spec("torch") is None:  # the extra `train` is not installed, so nothing has tensors
+        return
+    choice = choose(settings.device, Torch())
+    yield Finding("tensors", "ok", f"on {choice.name}: {choice.reason}")
 
 
 def _speech(settings: Settings) -> Iterator[Finding]:

@@ -59,6 +59,10 @@ class Settings(BaseSettings):
         False, description="Debugging: fail an asset that writes into tensors it was lent. Costs a hash at each use."
     )
 
+    collect_garbage: bool = Field(
+        False, description="Let the weekly collection delete what nothing needs any more; otherwise it only lists it."
+    )
+
     summary_model: str = Field(
         "auto",
         description="`auto` or `extractive` for the built-in summarizer, or a transformers model name or folder.",

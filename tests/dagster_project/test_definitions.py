@@ -121,6 +121,7 @@ NEED_DAGSTER = {
     "resources.notes.typesetting",
     "resources.speech.recognition",
     "resources.store.io_manager",
+    "resources.store.known",
     "resources.store.records",
     "resources.store.report",
     "resources.summary.summarizing",

@@ -32,6 +32,7 @@ def test_a_fresh_home_has_nothing_bad(tmp_path: Path) -> None:
     [
         ({"speech_model": "no-such-model"}, "speech model", "SCRIPTORIUM_SPEECH_MODEL"),
         ({"min_free_gb": 1e9}, "disk", "Free some"),
+        pytest.param({"device": "cuda:77"}, "device", "SCRIPTORIUM_DEVICE=auto", marks=pytest.mark.train),
     ],
 )
 def test_what_is_bad_says_what_to_do(tmp_path: Path, changed: dict[str, object], what: str, to_do: str) -> None:
