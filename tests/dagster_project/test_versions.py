@@ -3,6 +3,7 @@
 import re
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from dagster_project.settings import Settings
 from resources.errors import BadInput, CorruptArtifact, MissingArtifact
 from resources.notes.publication import Publication
 from resources.store import records
+from resources.store.collecting import Ages, collect
 from resources.store.io_manager import ArtifactIOManager, ArtifactStore
+from resources.store.known import EventLog
 from resources.store.lock import collecting
 from resources.store.records import Record
 from resources.store.types import Text
@@ -201,6 +204,24 @@ def test_what_is_gone_or_damaged_is_not_restored(bench: Bench) -> None:
     assert bench.value() == "fine"
 
 
+def test_what_is_restored_is_not_collected_and_what_was_collected_is_not_restored(
+    bench: Bench, listed: Callable[..., list[list[str]]]
+) -> None:
+    runs = [bench.make("source", text) for text in ("one", "two", "three")]
+    assert versions.restore(bench.settings, "source", "k", runs[0])
+    with opened(bench.settings) as instance:
+        mark = EventLog(instance, keep_versions=2)
+        collect(bench.store.artifacts.root, mark, Ages(grace=0), dry_run=False, now=time.time() + 60)
+    assert [(line[0], line[4]) for line in listed()] == [
+        (runs[0][:8], "ok"), (runs[2][:8], "ok"), (runs[1][:8], "collected"), (runs[0][:8], "ok"),
+    ]  # fmt: skip
+    assert bench.value() == "one"
+    with pytest.raises(MissingArtifact, match="was collected"):
+        versions.restore(bench.settings, "source", "k", runs[1])
+    assert versions.restore(bench.settings, "source", "k", runs[2])
+    assert bench.value() == "three"
+
+
 def test_what_a_blocking_check_refused_is_not_restored(bench: Bench) -> None:
     refused = bench.make("source", "wrong", sound=False)
     bench.make("source", "right")
@@ -258,6 +279,13 @@ def test_the_beginning_of_a_run_must_be_enough() -> None:
     assert versions.pick(found, "abc1") is found[0]
     with pytest.raises(BadInput, match="Several runs begin with 'abc': abc1, abc2"):
         versions.pick(found, "abc")
+
+
+def test_what_was_never_made_does_not_follow(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    first = bench.make("source follower", "one")
+    bench.make("source follower", "two")
+    assert versions.restore(bench.settings, "source", "k", first)
+    assert capsys.readouterr().out.endswith("--select follower --partition k\n")
 
 
 def test_what_follows_may_have_other_partitions(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:

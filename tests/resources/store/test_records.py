@@ -1,6 +1,6 @@
 """Every materialization stays loadable by its run, and an earlier one can be made the latest again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import dagster as dg
@@ -235,7 +235,7 @@ def test_the_checks_that_refused_something_are_named(materialize: Materialize, i
             check_results=[
                 dg.AssetCheckResult(check_name="sound", passed=not wrong.pop(0)),
                 dg.AssetCheckResult(check_name="fine", passed=True),
-                dg.AssetCheckResult(check_name="nice", passed=False, severity=dg.AssetCheckSeverity.WARN),
+                dg.AssetCheckResult(check_name="nice", passed=False),
             ],
         )
 
@@ -243,3 +243,21 @@ def test_the_checks_that_refused_something_are_named(materialize: Materialize, i
     assert [result.success for result in results] == [False, True, False]
     found = [records.refused(instance, result.run_id) for result in results]
     assert found == [{checked.key: ["sound"]}, {}, {checked.key: ["sound"]}]
+
+
+def test_a_check_counts_as_it_did_in_the_last_attempt(materialize: Materialize, instance: dg.DagsterInstance) -> None:
+    attempts = [False, True]
+
+    @dg.asset(dagster_type=Text, check_specs=[dg.AssetCheckSpec("sound", asset="checked", blocking=True)])
+    def checked() -> Iterator[dg.AssetCheckResult | dg.Output[Text]]:
+        passed = attempts.pop(0)
+        yield dg.AssetCheckResult(passed=passed)
+        if attempts:
+            raise dg.RetryRequested(max_retries=1)
+        yield dg.Output(Text("x"))
+
+    result = materialize([checked])
+    assert result.success
+    evaluated = instance.all_logs(result.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    assert len(evaluated) == 2
+    assert records.refused(instance, result.run_id) == {}
