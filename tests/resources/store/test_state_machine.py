@@ -135,7 +135,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.doubtful.discard(digest(content))
 
     @precondition(lambda self: len(self.writers) < 2)
-    @rule(number=which, partition=partitions, stop_before=st.integers(1, 60))
+    @rule(number=which, partition=partitions, stop_before=st.integers(1, 16))
     def begin(self, number: int, partition: str | None, stop_before: int) -> None:
         self.doubtful |= {digest(CONTENTS[number])} & self.damaged
         self.writers.append(Writer(self.root, CONTENTS[number], partition, self.attempt, stop_before))
@@ -186,11 +186,13 @@ class StoreMachine(RuleBasedStateMachine):
         self.artifacts = Artifacts(self.root)
 
     @precondition(lambda self: self.told)
-    @rule(number=numbers)
-    def delete_a_run(self, number: int) -> None:
+    @rule(number=numbers, all_of_this_content=st.booleans())
+    def delete_runs(self, number: int, all_of_this_content: bool) -> None:
         path = sorted(self.told)[number % len(self.told)]
-        del self.told[path]
-        self.untold.add(path)
+        _, content = self.told[path]
+        gone = {other for other, told in self.told.items() if all_of_this_content and told[1] == content} | {path}
+        self.told = {other: told for other, told in self.told.items() if other not in gone}
+        self.untold |= gone
 
     @precondition(lambda self: not self.writers)  # the grace period is for what is under way
     @rule()
@@ -211,13 +213,20 @@ class StoreMachine(RuleBasedStateMachine):
         """It waits for them, whatever they have found or written by now."""
         thread, held = threading.Thread(target=self._collect, daemon=True), self._is_locked()
         thread.start()
-        if held:
-            thread.join(0.01)
-            assert thread.is_alive()
+        thread.join(0.01)
+        assert thread.is_alive() or not held
         while self.writers:
             self.finish()
         thread.join(60)
         assert not thread.is_alive()
+
+    @precondition(lambda self: not self.writers)
+    @rule(number=which, stop_before=st.integers(1, 16))
+    def collect_beside_a_writer_who_uses_old_garbage_again(self, number: int, stop_before: int) -> None:
+        self.told = {path: told for path, told in self.told.items() if told[1] != CONTENTS[number]}
+        self.a_month_passes()
+        self.begin(number, None, stop_before)
+        self.collect_beside_writers()
 
     def _made(self, path: str, partition: str | None, content: bytes, overtaken: bool = False) -> None:
         assert path not in self.told
