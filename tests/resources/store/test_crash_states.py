@@ -22,8 +22,10 @@ from blake3 import blake3
 from resources.store import filesystem, manifests
 from resources.store.artifacts import Artifacts, Expected
 from resources.store.blobs import Blobs
+from resources.store.collecting import Known, collect
 from resources.store.filesystem import FileSystem
 from resources.store.library import Library
+from resources.store.references import Owner
 from resources.store.scratch import Scratch, open_scratch
 from resources.store.types import Files
 
@@ -503,6 +505,30 @@ def test_the_library_over_an_old_edition(record: Record, home: Path, tmp_path: P
     assert not wrong
     assert seen > 20
     assert crash_everywhere(recording.without(("sync_folder", "library/r")), home, check_library)[1]
+
+
+def test_a_collection(record: Record, home: Path) -> None:
+    """What is known loads in every state; what is not goes manifest first, so that no manifest lacks its objects."""
+    recording = record()
+    with filesystem.using(recording.recorder):
+        recording.store("known", OLD)
+        recording.store("garbage", {"one": OLD["one"], "own": b"garbage " * 50})
+        recording.store("other", {"own": b"other garbage " * 50})
+        old = 30 * 86_400
+        for path in (recording.home / "store").rglob("*"):
+            if path.is_file():
+                os.utime(path, (path.stat().st_mtime - old,) * 2)
+        recording.start()
+        kept = next(path for path in recording.before if "known" in path)
+        recording.before = {kept: recording.before[kept]}
+        known = Known({kept: Owner("a", "k", "known")}, frozenset([kept]), frozenset([kept]))
+        done = collect(recording.home / "store", lambda: known, dry_run=False, trust_event_log=True)
+    assert (done.manifests.count, done.objects.count) == (2, 2)
+    seen, wrong = crash_everywhere(recording, home)
+    assert not wrong
+    assert seen > 5
+    folder = next(step for step in recording.recorder.steps if step[0] == "sync_folder" and "assets" in step[1])
+    assert crash_everywhere(recording.without(folder), home)[1]
 
 
 def test_every_sync_is_needed(record: Record, home: Path) -> None:

@@ -10,11 +10,14 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 import pytest
+from blake3 import blake3
 
 from resources.errors import CorruptArtifact, MissingArtifact, ScriptoriumError
+from resources.store import manifests
 from resources.store.artifacts import Artifacts, Expected
 from resources.store.codecs import OutdatedArtifact
 from resources.store.io_manager import ArtifactStore
+from resources.store.manifests import DamagedManifest, Manifest, StoredFile, StoredTensor
 from resources.store.records import Record
 from resources.store.types import Document, File, Files, Table, Text
 
@@ -91,6 +94,31 @@ def test_damage_is_named_and_the_object_set_aside(kind: str, damage: str, artifa
     again = artifacts.store(VALUES[kind], "notes", "key~1", "run-2", 0)
     assert again.manifest.data_version == stored.manifest.data_version
     artifacts.load(again.path, Expected("notes", "key~1", "run-2", None))
+
+
+REGIONS = [0, 1, 65_535, 1 << 20, (4 << 20) - 1, 4 << 20, 6_000_000, 8_999_999]
+EDITS: list[Callable[[bytearray], object]] = [
+    *(flip(position) for position in REGIONS),
+    *(lambda content, at=position: content.__delitem__(slice(at, None)) for position in REGIONS),
+    *(lambda content, at=position: content.__setitem__(slice(at, at + 4096), bytes(4096)) for position in REGIONS[:-1]),
+    lambda content: content.extend(b"x"),
+    lambda content: content.extend(bytes(4 << 20)),
+    lambda content: content.extend(content),
+]
+
+
+@pytest.mark.parametrize("kind", [File, Text])
+def test_each_region_of_a_big_object(kind: type, artifacts: Artifacts, blobs: Blobs) -> None:
+    """Flipped, cut off, zeroed or longer, within and between the pieces in which it is read."""
+    text = "0123456789" * 900_000
+    value = File("x", text.encode()) if kind is File else Text(text)
+    for number, edit in enumerate(EDITS):
+        stored = artifacts.store(value, "a", "k", "r", number)
+        (blob,) = blobs()
+        change(blob, edit)
+        with pytest.raises(CorruptArtifact, match=f"expected digest {blob.name}, found "):
+            artifacts.load(stored.path, Expected("a", "k", "r", None))
+        assert not blob.exists()
 
 
 def test_a_run_fails_with_the_names_and_is_healed_by_making_it_again(
@@ -189,6 +217,27 @@ def test_every_flipped_bit_and_every_cut_of_a_manifest_is_found(artifacts: Artif
         assert artifacts.missing(stored.path) == [stored.path]
     path.write_bytes(good)
     assert artifacts.missing(stored.path) == []
+
+
+def test_each_region_of_a_manifest_with_tensors(root: Path) -> None:
+    """Every byte flipped, every end cut off, every stretch zeroed, and more behind the end than a blank."""
+    files = [StoredFile(name=f"{n}.safetensors", size=8, digest=blake3(b"%d" % n).hexdigest()) for n in range(2)]
+    tensors = [StoredTensor(file=file.name, name="w", dtype="BF16", shape=[2, 2]) for file in files]
+    meant = Manifest(asset="a", partition=None, run="r", attempt=0, kind="k", detail={}, files=files, tensors=tensors)
+    relative, _ = manifests.write(root, meant)
+    path = root / relative
+    good = path.read_bytes()
+    path.chmod(0o644)
+    damaged = [good[:cut] for cut in range(len(good) - 1)]
+    damaged += [good[:at] + bytes([good[at] ^ 4]) + good[at + 1 :] for at in range(len(good))]
+    damaged += [good[:at] + bytes(min(64, len(good) - at)) + good[at + 64 :] for at in range(0, len(good), 16)]
+    damaged += [good + more for more in (b"x", b"\0", b"}", b'{"kind": "other"}', good)]
+    for content in damaged:
+        path.write_bytes(content)
+        with pytest.raises(DamagedManifest):
+            manifests.read(root, relative)
+    path.write_bytes(good)
+    assert manifests.read(root, relative) == meant
 
 
 def test_a_manifest_gone_or_not_the_one_of_the_event(artifacts: Artifacts) -> None:
