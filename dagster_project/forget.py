@@ -215,13 +215,19 @@ def _clear_logs(settings: Settings, subject: _Subject, runs: Iterable[str]) -> N
     Ledgers that were set aside as damaged are of no use to anybody, and go.
     """
     homes, home = settings.homes, dagster_home(settings)
-    texts = [subject.key, *runs, *subject.paths, *(f'"{name}' for name in subject.names)]
-    needles = {text.encode("utf-8", "backslashreplace") for text in texts}
+    # A line of another file whose name ends alike is no loss among what ticks said, but it is in the list of failures.
+    certain = [subject.key, *runs, *subject.paths]
+    quoted = _spelled([*certain, *(f'"{name}' for name in subject.names)])
+    traces.blank_lines(homes.failures_log, quoted)
     outputs = [path for path in home.rglob("*") if path.suffix in (".err", ".out") and path.is_file()]
-    for log in (homes.failures_log, home / "daemon.log", *outputs):
-        traces.blank_lines(log, needles)
+    for log in (home / "daemon.log", *outputs):
+        traces.blank_lines(log, _spelled([*certain, *subject.names]))
     for aside in homes.home.glob(f"{homes.intake.name}.damaged-*"):
         aside.unlink(missing_ok=True)
+
+
+def _spelled(texts: Iterable[str]) -> set[bytes]:
+    return {spelling for text in texts for spelling in traces.spellings(text)}
 
 
 def _done(subject: _Subject, kept: erasing.Kept, held: forgetting.Holdings, ledger: Path) -> Iterator[_Line]:
