@@ -33,7 +33,7 @@ _PIECE = 4 << 20  # what is hashed in a second thread while it is written, or wh
 _WORTH_A_THREAD = 1 << 20
 _SWEEP_AFTER_S = 60.0
 
-_known_folders: set[Path] = set()
+_known_folders: dict[Path, tuple[int, int]] = {}  # synced by this process: which folder (device, inode) it was
 
 
 class Chunks(Protocol):
@@ -82,7 +82,7 @@ def make_folder(folder: Path, within: Path) -> None:
 
     A folder met for the first time is synced even if it exists: whoever made it may not have come to that yet.
     """
-    if folder in _known_folders and folder.is_dir():
+    if folder in _known_folders and _known_folders[folder] == _identity(folder):
         return
     if folder != within:
         make_folder(folder.parent, within)
@@ -94,7 +94,18 @@ def make_folder(folder: Path, within: Path) -> None:
         if not folder.is_dir():
             raise
     sync_folder(folder.parent)
-    _known_folders.add(folder)
+    identity = _identity(folder)
+    if identity is not None:
+        _known_folders[folder] = identity
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Tells a folder from one that another process removed and made again; None if there is none."""
+    try:
+        status = folder.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 @contextmanager

@@ -108,6 +108,25 @@ def test_the_order_of_a_write(artifacts: Artifacts) -> None:
             )
 
 
+def test_a_folder_made_again_by_another_process_is_synced_again(artifacts: Artifacts) -> None:
+    synced: list[Path] = []
+
+    def note(_: int, name: str, arguments: tuple[Any, ...]) -> None:
+        if name == "sync_folder":
+            synced.append(arguments[0])
+
+    folder = artifacts.root / "assets" / "a" / "k"
+    artifacts.store(File("x", b"old"), "a", "k", "run", 0)
+    for again, expected in ((False, [folder]), (True, [folder.parent, folder])):
+        if again:
+            folder.rename(folder.with_name("elsewhere"))
+            folder.mkdir()
+        synced.clear()
+        with filesystem.using(Steps(note)):
+            artifacts.store(File("x", b"old"), "a", "k", "run", 1)
+        assert [path for path in synced if path.is_relative_to(folder.parent)] == expected
+
+
 @pytest.mark.root
 def test_the_order_of_a_write_by_the_kernels_account(tmp_path: Path, repo: Path) -> None:
     """The same from outside: the system calls of a process that stores a file, as strace sees them."""
