@@ -128,7 +128,7 @@ def versions(
     asset: Annotated[str, typer.Argument(help="The asset, e.g. transcript.")],
     key: Annotated[str | None, typer.Argument(help="The partition; left out for an asset that has none.")] = None,
 ) -> None:
-    """List every version of an asset's partition that was ever made: when, by which run, and whether it is whole."""
+    """List every version of an asset that Dagster knows, newest first: run, time, size, version, state."""
     settings = _settings()
     from dagster_project.versions import show
 
@@ -142,9 +142,10 @@ def restore(
         list[str], typer.Argument(metavar="[KEY] RUN", help="The partition, if it has any, and the run that made it.")
     ],
 ) -> None:
-    """Make an earlier version of an asset's partition the latest, and say what is out of date then.
+    """Make what an earlier run made the latest version again.
 
-    RUN is a run's id as `scriptorium versions` lists it, or its beginning.
+    RUN is a run id from `scriptorium versions`, or its beginning. What is then out of date is named, and the command
+    that makes it again is printed on standard output.
     """
     if len(key_and_run) > 2:
         raise typer.BadParameter("Give ASSET, KEY and RUN; leave out KEY for an asset without partitions.")

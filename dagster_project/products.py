@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,26 +149,15 @@ def _grouped(product: Product, wanted: Mapping[str, set[dg.AssetKey]]) -> Select
 
 
 def _lost(product: Product, instance: dg.DagsterInstance, store: ArtifactStore, key: str) -> set[dg.AssetKey]:
-    refused: dict[str, set[dg.AssetKey]] = {}  # by run: most assets of a key come from one
+    refused: dict[str, Collection[dg.AssetKey]] = {}  # by run: most assets of a key come from one
     lost = set()
     for asset in product.assets:
         record = records.latest(instance, asset, key)
         if record is not None and record.run not in refused:
-            refused[record.run] = _refused(instance, record.run)
+            refused[record.run] = records.refused(instance, record.run)
         if record is None or asset in refused[record.run] or not _whole(store, record):
             lost.add(asset)
     return lost
-
-
-def _refused(instance: dg.DagsterInstance, run_id: str) -> set[dg.AssetKey]:
-    """The assets of a run that a blocking check refused; Dagster keeps their materialization all the same."""
-    found = set()
-    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
-        if entry.dagster_event is not None:
-            result = entry.dagster_event.asset_check_evaluation_data
-            if result.blocking and not result.passed and result.severity == dg.AssetCheckSeverity.ERROR:
-                found.add(result.asset_key)
-    return found
 
 
 def _whole(store: ArtifactStore, record: records.Record) -> bool:
@@ -197,5 +186,5 @@ def _planned(product: Product, instance: dg.DagsterInstance, run: dg.DagsterRun)
 def _unmade(product: Product, instance: dg.DagsterInstance, run: dg.DagsterRun, key: str) -> set[dg.AssetKey]:
     """What the run was to make and did not; for a re-execution, that is all its predecessors left over as well."""
     made = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
-    kept = {e.dagster_event.asset_key for e in made if e.dagster_event} - _refused(instance, run.run_id)
+    kept = {e.dagster_event.asset_key for e in made if e.dagster_event} - set(records.refused(instance, run.run_id))
     return _planned(product, instance, run) - kept

@@ -15,11 +15,21 @@ import pytest
 from dagster_project.settings import Settings
 
 RUN_ELSEWHERE = {
+    "scriptorium restore summary KEY RUN": "tests/dagster_project/test_versions.py",
+    "scriptorium forget KEY": "tests/dagster_project/test_forget.py",
     "make demo": ".ci/run",
     "make test": ".ci/run",
     "make dev": "tests/e2e/test_ui.py",  # as `scriptorium dev`, which is all that the target calls
 }
-DOCS = ["README.md", "docs/index.md", "docs/operations.md", "docs/docker.md", "docs/decisions.md"]
+DOCS = [
+    "README.md",
+    "docs/index.md",
+    "docs/operations.md",
+    "docs/docker.md",
+    "docs/decisions.md",
+    "docs/notebook.md",
+    "docs/reliability.md",
+]
 
 
 def _blocks(text: str, language: str) -> list[str]:

@@ -206,11 +206,9 @@ class ArtifactIOManager(dg.ConfigurableIOManager):
         one of the same asset, or all of them in a fan-in) is read from its latest materialization.
         """
         run_id = _upstream_run(context)
-        if run_id is not None:
-            record = records.of_run(context.instance, context.asset_key, partition, run_id)
-            own = partition is None or (context.has_partition_key and partition == context.partition_key)
-            if record is not None or own:
-                return record
+        own = partition is None or (context.has_partition_key and partition == context.partition_key)
+        if run_id is not None and own:
+            return records.of_run(context.instance, context.asset_key, partition, run_id)
         return records.latest(context.instance, context.asset_key, partition)
 
 

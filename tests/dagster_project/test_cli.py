@@ -160,3 +160,15 @@ def test_ctrl_c_cancels_the_run_and_the_next_command_goes_on(house, repo: Path) 
     done = house.scriptorium("notes", lecture)
     assert done.returncode == 0, done.stderr
     assert house.made(house.runs()[0]).isdisjoint({"audio", "slides"})
+
+
+def test_forgetting_by_the_command(house, clip, tmp_path: Path) -> None:
+    recording = clip(tmp_path / "bridge.mp4", 9.0)
+    assert house.scriptorium("notes", str(recording)).returncode == 0
+    [key] = house.keys()
+    assert house.scriptorium("forget", key).returncode == 1  # nobody is there to be asked
+    assert house.keys() == [key]
+    done = house.scriptorium("forget", key, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert house.keys() == []
+    assert recording.exists()

@@ -328,5 +328,11 @@ def test_the_way_back_to_a_transcript_and_from_there_to_the_notes(
         assert (
             out_of_date.below(versions.build_defs(house.settings), instance, dg.AssetKey("transcript"), key).now == []
         )
-    assert versions.restore(house.settings, "transcript", key, second[:8])
-    assert "Out of date now: subtitles, summary, notes;" in capsys.readouterr().err
+    done = house.scriptorium("restore", "transcript", key, second[:8])
+    assert done.returncode == 0, done.stderr
+    assert "Out of date now: subtitles, summary, notes;" in done.stderr
+    listed = house.scriptorium("versions", "transcript", key).stdout.splitlines()
+    assert listed[1].startswith(second[:8])
+    assert listed[1].endswith("latest, restored")
+    assert house.scriptorium("versions", "transcript", "nobody").returncode == 1
+    assert house.scriptorium("restore", "transcript", key, second, "more").returncode == 2
