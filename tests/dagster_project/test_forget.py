@@ -1,12 +1,15 @@
 """A recording forgotten for good: nothing of it is found in any byte of the home, and nothing else is lost."""
 
 import os
+import pty
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
@@ -206,6 +209,10 @@ def test_nothing_of_it_is_left_and_nothing_else_is_lost(home: Home, capfd: pytes
     assert home.partitions() == [other]
     assert all((home.home / "store/objects" / digest[:2] / digest).is_file() for digest in shared)
     assert set(_users(home).values()) == {frozenset([other])}
+    with closing(sqlite3.connect(home.home / "store" / "verified.sqlite")) as verified:
+        seen = {digest for (digest,) in verified.execute("select digest from verified")}
+    assert seen
+    assert seen <= set(_users(home))
     with opened(home.settings) as instance:
         store = (build_defs(home.settings).resources or {})["store"]
         product = products.find(build_defs(home.settings), "recordings")
@@ -300,6 +307,26 @@ def test_the_sensor_leaves_the_original_alone_and_a_person_may_name_it(home: Hom
     assert [line.split("  ")[1] for line in audit.read_text().splitlines()] == ["forgotten", "taken in", "forgotten"]
     assert home.partitions() == [home.other]
     assert not home.tick().run_requests
+
+
+def test_a_daemon_that_works_meanwhile_brings_nothing_back(home: Home) -> None:
+    secret, other = home.secret, home.other
+    with opened(home.settings) as instance, Daemon(instance, home.home / "dagster", print, home.environment) as daemon:
+        ticks = _ticks(instance)
+        daemon.ensure()
+        _until(lambda: _ticks(instance) > ticks)
+        assert home.forget(secret)
+        ticks = _ticks(instance)
+        _until(lambda: _ticks(instance) > ticks + 1)
+        assert [run.tags["dagster/partition"] for run in instance.get_runs()] == [other]
+    assert home.partitions() == [other]
+    assert home.holding(secret, NAME, TITLE) == {"intake.sqlite": [NAME, TITLE]}
+
+
+def _ticks(instance: dg.DagsterInstance) -> int:
+    """The number of the latest tick of the recordings' sensor."""
+    (sensor,) = (state for state in instance.all_instigator_state() if state.instigator_name == "recordings")
+    return instance.get_ticks(sensor.instigator_origin_id, sensor.selector_id, limit=1)[0].tick_id
 
 
 def test_what_runs_is_not_forgotten(home: Home) -> None:
@@ -429,6 +456,45 @@ def test_nobody_is_asked_where_nobody_is(home: Home) -> None:
     assert home.secret in home.partitions()
 
 
+@pytest.mark.parametrize(("answer", "gone"), [("n", False), ("", False), ("y", True)])
+def test_at_a_terminal_it_asks_first(home: Home, answer: str, gone: bool) -> None:
+    secret = home.secret
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, f"{answer}\n".encode())
+        done = subprocess.run(
+            [sys.executable, "-c", _ASKED, secret],
+            cwd=home.repo, env=home.environment, stdin=theirs, capture_output=True, text=True, timeout=240,
+        )  # fmt: skip
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == (0 if gone else 1), done.stderr
+    assert "for ever" in done.stderr
+    assert ("Nothing was deleted" in done.stderr) is not gone
+    assert (secret not in home.partitions()) is gone
+    assert (home.home / "forgotten.log").exists() is gone
+
+
+_ASKED = """
+import sys
+from dagster_project.forget import run
+from dagster_project.settings import Settings
+sys.exit(0 if run(Settings(), sys.argv[1], yes=False) else 1)
+"""
+
+
+def test_another_file_of_the_same_name_is_no_trace(home: Home, capfd: pytest.CaptureFixture[str]) -> None:
+    namesake = home.original.parent / "next year" / NAME
+    namesake.parent.mkdir()
+    shutil.copy(home.talks / "bridge.mp4", namesake)  # its bytes are those of the other recording
+    home.tick()
+    assert home.forget(home.secret)
+    assert "name is that of others" in capfd.readouterr().out
+    with home.instance() as instance, recordings_intake(instance, home.settings.homes.intake, 1.0) as intake:
+        assert intake.ledger.places(home.other).count(str(namesake)) == 1
+
+
 def test_a_damaged_manifest_of_another_keeps_the_objects(home: Home, capfd: pytest.CaptureFixture[str]) -> None:
     secret, other = home.secret, home.other
     phrase = _only_said_in(home.words(secret), home.words(other))
@@ -482,6 +548,15 @@ def test_what_killed_runs_and_reports_left_behind_goes_too(home: Home) -> None:
     with home.instance() as instance:
         report = instance.run_storage.add_run(dg.DagsterRun("store_report", status=dg.DagsterRunStatus.SUCCESS))
         instance.report_engine_event(f"the largest: notes [{secret}], notes [{other}]", report)
+    with closing(sqlite3.connect(home.home / "dagster" / "history" / "runs" / "index.db")) as index:
+        # As Dagster's own deletions and updates leave it, where SQLite is not built to overwrite what is deleted.
+        index.execute("pragma secure_delete = off")
+        index.execute("create table earlier (text text)")
+        index.executemany("insert into earlier values (?)", [("a secret of old " * 300,)] * 20)
+        index.commit()
+        index.execute("drop table earlier")
+        index.commit()
+    assert "dagster/history/runs/index.db" in home.holding("a secret of old")
     assert home.forget(secret)
     assert home.holding("a secret") == {}
     with home.instance() as instance:
