@@ -465,7 +465,7 @@ def test_a_scratch_item_over_an_old_one(record: Record, home: Path) -> None:
 def test_the_library_over_an_old_edition(record: Record, home: Path, tmp_path: Path) -> None:
     editions: dict[str, dict[str, bytes]] = {
         "old": {"notes.md": b"old notes " * 30, "notes.pdf": b"old pdf " * 30, "slide.jpg": b"slide"},
-        "new": {"notes.md": b"new notes " * 30, "notes.pdf": b"new pdf " * 30},
+        "new": {"notes.md": b"new notes " * 30, "notes.pdf": b"new pdf " * 30, "added.txt": b"added"},
     }
 
     def publish(home: Path, edition: str) -> None:
@@ -496,8 +496,9 @@ def test_the_library_over_an_old_edition(record: Record, home: Path, tmp_path: P
     def check_library(home: Path, promises: Mapping[str, Promise], meant: Mapping[str, dict[str, bytes]]) -> None:
         for promise in promises.values():
             promise(home)
-        publish(home, "new")  # again, and nobody's file is left over
-        assert {path.name for path in (home / "library/r").glob("[a-z]*")} == set(editions["new"])
+        for edition in ("old", "new"):  # back and again, and no file is left that nobody removes
+            publish(home, edition)
+            assert {path.name for path in (home / "library/r").glob("[a-z]*")} == set(editions[edition])
         Library(home / "library", home / "store/tmp").publish("r", {})
         assert list((home / "library/r").glob("[a-z]*")) == []
 

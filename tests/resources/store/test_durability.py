@@ -25,7 +25,7 @@ from resources.store.filesystem import FileSystem
 from resources.store.io_manager import ArtifactIOManager, ArtifactStore
 from resources.store.library import Library
 from resources.store.records import Record
-from resources.store.scratch import Scratch, open_scratch
+from resources.store.scratch import open_scratch
 from resources.store.types import File, Files, Text
 
 CALLS = [name for name in vars(FileSystem) if not name.startswith("_")]
@@ -239,28 +239,30 @@ def test_an_error_at_any_step_of_a_write(code: int, artifacts: Artifacts, tmp_pa
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
-def test_an_error_at_any_step_of_a_scratch_item(code: int, root: Path) -> None:
-    def scratch() -> Scratch:
-        return open_scratch(root, "a", "k", "d" * 64)
-
-    scratch().put("item", b"old")
+@pytest.mark.parametrize("first", [True, False])
+def test_an_error_at_any_step_of_a_scratch_item(first: bool, code: int, home: Path) -> None:
+    """In a new store, where folders are made too, and over an old item."""
     for number in range(1, 50):
-        hit: list[str] = []
+        scratch, hit = open_scratch(home / f"{number}", "a", "k", "d" * 64), list[str]()
+        if not first:
+            scratch.put("item", b"old")
         error: Exception | None = None
         with filesystem.using(failing_at(number, code, hit)):
             try:
-                scratch().put("item", f"new {number}".encode())
+                scratch.put("item", b"new")
             except (DiskFull, OSError) as raised:
                 error = raised
-        assert scratch().get("item") in (b"old", *(f"new {earlier}".encode() for earlier in range(1, number + 1)))
-        assert list((root / "tmp").iterdir()) == []
+        assert scratch.get("item") in (None if first else b"old", b"new")
+        assert list((home / f"{number}").glob("tmp/*")) == []
         if not hit:
             break
         if hit != ["unlink"]:
             assert isinstance(error, OSError if code == errno.EIO else DiskFull)
+        scratch.put("item", b"again")
+        assert scratch.get("item") == b"again"
     assert error is None
-    assert 4 < number < 49
-    assert scratch().get("item") == f"new {number}".encode()
+    assert (12 if first else 4) < number < 49
+    assert scratch.get("item") == b"new"
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
