@@ -161,10 +161,10 @@ def forget(
     key: Annotated[str, typer.Argument(help="The recording's partition key, e.g. my-meeting~0123456789abcdef.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Delete a recording wholly: notes, transcript, everything stored of it and all that Dagster knows of it.
+    """Delete a recording wholly: library, store, intake, and all that Dagster keeps of it.
 
-    The original file is yours to delete; where it still lies is printed, and it is not taken in again. What was done
-    is proven by a search of the whole home. One line stays in forgotten.log: the time and the file's digest.
+    Originals are never touched; it says where they lie. It asks first, and afterwards searches everything. Exit code 1
+    if something is left or you say no; then do what it says and run it again.
     """
     settings = _settings()
     from dagster_project.forget import run
