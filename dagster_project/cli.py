@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dagster_project import terminal
+from dagster_project.commands import terminal
 from resources.errors import ScriptoriumError
 
 if TYPE_CHECKING:
@@ -84,10 +84,10 @@ def notes(
     was stopped goes on where it left off. The paths go to standard output, everything else to standard error.
     """
     settings = _settings()
-    from dagster_project.running import Interrupts
+    from dagster_project.commands.running import Interrupts
 
     with Interrupts() as interrupts:
-        from dagster_project.notes import Stopped, make_notes
+        from dagster_project.commands.notes import Stopped, make_notes
 
         try:
             done = make_notes(settings, files, again=again, verbose=verbose, interrupts=interrupts)
@@ -117,7 +117,7 @@ def backfill(
     if all_ + missing + failed > 1 or (all_ and keys) or not (all_ or missing or failed or keys):
         raise typer.BadParameter("Give either --all, or --missing or --failed (with or without KEYs), or KEYs.")
     settings = _settings()
-    from dagster_project.backfill import Mode, run
+    from dagster_project.commands.backfill import Mode, run
 
     mode: Mode = "missing" if missing else "failed" if failed else "all"
     raise typer.Exit(0 if run(settings, product, keys or [], mode) else 1)
@@ -130,7 +130,7 @@ def versions(
 ) -> None:
     """List every version of an asset that Dagster knows, newest first: run, time, size, version, state."""
     settings = _settings()
-    from dagster_project.versions import show
+    from dagster_project.commands.versions import show
 
     raise typer.Exit(0 if show(settings, asset, key) else 1)
 
@@ -150,7 +150,7 @@ def restore(
     if len(key_and_run) > 2:
         raise typer.BadParameter("Give ASSET, KEY and RUN; leave out KEY for an asset without partitions.")
     settings = _settings()
-    from dagster_project import versions
+    from dagster_project.commands import versions
 
     *key, run = key_and_run
     raise typer.Exit(0 if versions.restore(settings, asset, key[0] if key else None, run) else 1)
@@ -167,7 +167,7 @@ def forget(
     if something is left or you say no; then do what it says and run it again.
     """
     settings = _settings()
-    from dagster_project.forget import run
+    from dagster_project.commands.forget import run
 
     raise typer.Exit(0 if run(settings, key, yes=yes) else 1)
 
@@ -176,7 +176,7 @@ def forget(
 def doctor() -> None:
     """Say of each part of this install whether it is fine, and what to do if not. Exit code 1 if one is bad."""
     settings = _settings()
-    from dagster_project.doctor import examine
+    from dagster_project.commands.doctor import examine
 
     raise typer.Exit(1 if terminal.table(examine(settings)) else 0)
 
@@ -185,7 +185,7 @@ def doctor() -> None:
 def demo() -> None:
     """Take the sample lecture through the inbox, the sensor and a run to a PDF, and compare it with what was said."""
     settings = _settings()
-    from dagster_project.demo import run
+    from dagster_project.commands.demo import run
 
     raise typer.Exit(0 if run(settings) else 1)
 
@@ -212,7 +212,7 @@ def dev(
 ) -> None:
     """Start the Dagster UI, its daemon and the sensors; stop with Ctrl-C."""
     settings = _settings()
-    from dagster_project import daemon
+    from dagster_project.commands import daemon
     from dagster_project.instance import WORKSPACE, bury_orphans, opened
     from resources.store.scratch import collect
 

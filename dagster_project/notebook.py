@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from dagster_project import products, versions
+from dagster_project.commands import products, versions
 from dagster_project.definitions import build_defs
 from dagster_project.instance import opened
 from dagster_project.settings import Settings

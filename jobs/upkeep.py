@@ -1,7 +1,7 @@
 """Jobs that look after the store: verify it, collect what nobody needs, report what takes how much room.
 
 Belongs here: their configs, what they show in the UI, their schedules. Does not belong here: the work itself
-(`resources/store/{verifying,collecting,usage}.py`).
+(`resources/store/upkeep/`).
 """
 
 import base64
@@ -14,13 +14,13 @@ from pydantic import Field
 
 from resources import bars
 from resources.errors import failures
-from resources.store import leftovers
-from resources.store.collecting import Ages, Collection, collect
 from resources.store.io_manager import ArtifactStore
-from resources.store.known import EventLog
 from resources.store.report import readable
-from resources.store.usage import Usage, usage
-from resources.store.verifying import Problem, Verification, verify
+from resources.store.upkeep import leftovers
+from resources.store.upkeep.collecting import Ages, Collection, collect
+from resources.store.upkeep.known import EventLog
+from resources.store.upkeep.usage import Usage, usage
+from resources.store.upkeep.verifying import Problem, Verification, verify
 
 _MAX_ROWS = 50  # every event stores the table
 _NOTHING = dg.Out(dg.Nothing)

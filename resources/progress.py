@@ -1,6 +1,6 @@
 """Progress of long work: a line in the run's log at a human pace, and every step to a listener.
 
-Belongs here: counting, rate and time left. Does not belong here: drawing it (`dagster_project/terminal.py`).
+Belongs here: counting, rate and time left. Does not belong here: drawing it (`dagster_project/commands/terminal.py`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Finding what still names a thing in a folder full of files, and making SQLite forget what was deleted from it.
 
 Belongs here: searching bytes and rows, blanking lines of a text, rewriting a database. Pure: no Dagster.
-Does not belong here: what is looked for, and what is deleted (`dagster_project/forget.py`).
+Does not belong here: what is looked for, and what is deleted (`dagster_project/commands/forget.py`).
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ import pytest
 from dagster_project.settings import Settings
 
 RUN_ELSEWHERE = {
-    "scriptorium restore summary KEY RUN": "tests/dagster_project/test_versions.py",
-    "scriptorium forget KEY": "tests/dagster_project/test_forget.py",
+    "scriptorium restore summary KEY RUN": "tests/dagster_project/commands/test_versions.py",
+    "scriptorium forget KEY": "tests/dagster_project/commands/test_forget.py",
     "make demo": ".ci/run",
     "make test": ".ci/run",
     "make dev": "tests/e2e/test_ui.py",  # as `scriptorium dev`, which is all that the target calls

@@ -1,7 +1,7 @@
 """Which contents were forgotten on purpose: `forgotten.log`, one line each time, with a digest and nothing else.
 
 Belongs here: the format, appending durably, asking. Pure: no Dagster. Does not belong here: the forgetting itself
-(`dagster_project/forget.py`), and what follows for a file that turns up again (`intake.py`).
+(`dagster_project/commands/forget.py`), and what follows for a file that turns up again (`intake.py`).
 
 It is what is left of a recording, and the only proof that it was deleted: the BLAKE3 of its bytes says nothing to
 those who do not have them. The last line of a digest counts.

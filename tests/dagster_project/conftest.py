@@ -11,7 +11,7 @@ import av
 import dagster as dg
 import pytest
 
-from dagster_project import products
+from dagster_project.commands import products
 from dagster_project.definitions import build_defs
 from dagster_project.settings import Settings
 from resources.store.io_manager import ArtifactStore

@@ -121,9 +121,9 @@ NEED_DAGSTER = {
     "resources.notes.typesetting",
     "resources.speech.recognition",
     "resources.store.io_manager",
-    "resources.store.known",
     "resources.store.records",
     "resources.store.report",
+    "resources.store.upkeep.known",
     "resources.summary.summarizing",
 }
 

@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import dagster as dg
 
-from dagster_project.daemon import Daemon
+from dagster_project.commands.daemon import Daemon
 
 
 def test_job_backfill_by_keys_and_all(furnished) -> None:

@@ -13,7 +13,7 @@ import av
 import dagster as dg
 import pytest
 
-from dagster_project.daemon import Daemon
+from dagster_project.commands.daemon import Daemon
 from dagster_project.instance import opened, prepare
 from dagster_project.settings import Settings
 

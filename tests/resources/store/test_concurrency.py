@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from resources.store.artifacts import Artifacts, Expected
-from resources.store.collecting import Collection, Known, collect
-from resources.store.references import Owner
 from resources.store.types import File, Files
+from resources.store.upkeep.collecting import Collection, Known, collect
+from resources.store.upkeep.references import Owner
 
 PROCESSES = 3
 

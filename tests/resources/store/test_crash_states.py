@@ -22,12 +22,12 @@ from blake3 import blake3
 from resources.store import filesystem, manifests
 from resources.store.artifacts import Artifacts, Expected
 from resources.store.blobs import Blobs
-from resources.store.collecting import Known, collect
 from resources.store.filesystem import FileSystem
 from resources.store.library import Library
-from resources.store.references import Owner
 from resources.store.scratch import Scratch, open_scratch
 from resources.store.types import Files
+from resources.store.upkeep.collecting import Known, collect
+from resources.store.upkeep.references import Owner
 
 FOLDER = -1
 Step = tuple[Any, ...]  # a call and what it was called with: paths relative to the home, files by number

@@ -16,6 +16,7 @@ PURE = [
     "blobs",
     "codecs",
     "durable",
+    "filesystem",
     "library",
     "loader",
     "lock",

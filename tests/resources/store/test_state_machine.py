@@ -20,10 +20,10 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from resources.errors import CorruptArtifact, MissingArtifact
 from resources.store import durable, filesystem, manifests
 from resources.store.artifacts import Artifacts, Expected
-from resources.store.collecting import Known, collect
 from resources.store.filesystem import FileSystem
-from resources.store.references import Owner
 from resources.store.types import File
+from resources.store.upkeep.collecting import Known, collect
+from resources.store.upkeep.references import Owner
 
 DAY_S = 86_400
 CONTENTS = [b"", b"one", b"two " * 5_000]  # so few that they meet

@@ -12,13 +12,13 @@ from pathlib import Path
 import dagster as dg
 from blake3 import blake3
 
-from dagster_project import daemon, products, terminal
-from dagster_project.backfill import launch_and_wait
+from dagster_project.commands import daemon, products, terminal
+from dagster_project.commands.backfill import launch_and_wait
+from dagster_project.commands.watching import POLL_S, Follower
+from dagster_project.commands.word_errors import word_error_rate
 from dagster_project.definitions import build_defs
 from dagster_project.instance import bury_orphans, dagster_home, opened
 from dagster_project.settings import PROJECT_ROOT, Settings
-from dagster_project.watching import POLL_S, Follower
-from dagster_project.word_errors import word_error_rate
 from resources.errors import BadInput
 from resources.intake.intake import RUN_KEY_TAG
 from resources.intake.recordings import recordings_intake

@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from resources.errors import ScriptoriumError
-from resources.store import durable, filesystem, leftovers, lock
-from resources.store.leftovers import Part, part
-from resources.store.references import Owner, References, objects, owner_by_path, references
+from resources.store import durable, filesystem, lock
+from resources.store.upkeep import leftovers
+from resources.store.upkeep.leftovers import Part, part
+from resources.store.upkeep.references import Owner, References, objects, owner_by_path, references
 
 DAY_S = 86_400.0
 _NOTHING = Part(0, 0, ())

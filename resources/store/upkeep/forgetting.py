@@ -1,7 +1,7 @@
 """A partition deleted from the store and the library: what is there of it, and removing it.
 
 Belongs here: manifests, objects, partial results, what was set aside, temporary files, the published folder.
-Does not belong here: what Dagster keeps (`dagster_project/erasing.py`), and collecting garbage (`collecting.py`).
+Does not belong here: what Dagster keeps (`commands/erasing.py`), and collecting garbage (`collecting.py`).
 Objects go before the manifests that name them, so that a deletion that was cut off finds them again. With them go all
 objects that no manifest names: a run that was killed leaves such, and nobody can tell whose they are.
 """
@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from resources import traces
 from resources.store import durable
 from resources.store.manifests import component
-from resources.store.references import objects, references
+from resources.store.upkeep.references import objects, references
 
 _RECORD = ".published.json"  # written by `library.py`
 _YOUNG_S = 60.0

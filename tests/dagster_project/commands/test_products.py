@@ -5,8 +5,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from dagster_project import products
-from dagster_project.products import Product
+from dagster_project.commands import products
+from dagster_project.commands.products import Product
 from resources.errors import BadInput
 from resources.store.io_manager import ArtifactIOManager, ArtifactStore
 from resources.store.types import Text

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from resources.store.leftovers import tree_bytes
-from resources.store.references import Entry, Owner, objects, references
+from resources.store.upkeep.leftovers import tree_bytes
+from resources.store.upkeep.references import Entry, Owner, objects, references
 
 OTHER = "(no product)"
 """The product of an asset that no product claims any more."""

@@ -1,6 +1,6 @@
 """All that Dagster keeps of a partition, and deleting it: runs, events, logs, ticks, backfills, what is cached of them.
 
-Belongs here: Dagster's storage. Does not belong here: our own files (`forget.py`, `resources/store/forgetting.py`).
+Belongs here: Dagster's storage. Does not belong here: our own files (`forget.py`, `store/upkeep/forgetting.py`).
 What Dagster has a call for is done by that call. It has none for the events of one partition, for single ticks and
 backfills, nor for the copies it keeps in its tables of assets and checks; these rows are deleted by SQL, all of it in
 this module, over the connections of Dagster's own storage and its own table definitions (hence `dagster<1.14`).

@@ -17,8 +17,8 @@ import pytest
 from dagster._core.events import DagsterEvent, DagsterEventType, StepMaterializationData
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 
-from dagster_project import forget, products
-from dagster_project.daemon import Daemon
+from dagster_project.commands import forget, products
+from dagster_project.commands.daemon import Daemon
 from dagster_project.definitions import build_defs
 from dagster_project.instance import opened
 from dagster_project.settings import Settings
@@ -368,11 +368,11 @@ def test_a_run_that_made_others_too_is_not_deleted(home: Home) -> None:
 
 _KILLED = """
 import os, signal, sys
-from dagster_project import erasing, forget
+from dagster_project.commands import erasing, forget
 from dagster_project.settings import Settings
 from resources import traces
 from resources.intake.ledger import Ledger
-from resources.store import forgetting
+from resources.store.upkeep import forgetting
 import dagster as dg
 
 places = {
@@ -446,7 +446,7 @@ def test_a_key_that_is_none_gets_those_that_are_like_it(home: Home) -> None:
 
 def test_nobody_is_asked_where_nobody_is(home: Home) -> None:
     done = home.script(
-        "import sys\nfrom dagster_project.forget import run\nfrom dagster_project.settings import Settings\n"
+        "import sys\nfrom dagster_project.commands.forget import run\nfrom dagster_project.settings import Settings\n"
         "sys.stdin = open('/dev/null')\nrun(Settings(), sys.argv[1], yes=False)",
         home.secret,
     )
@@ -478,7 +478,7 @@ def test_at_a_terminal_it_asks_first(home: Home, answer: str, gone: bool) -> Non
 
 _ASKED = """
 import sys
-from dagster_project.forget import run
+from dagster_project.commands.forget import run
 from dagster_project.settings import Settings
 sys.exit(0 if run(Settings(), sys.argv[1], yes=False) else 1)
 """

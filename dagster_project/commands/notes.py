@@ -12,7 +12,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from dagster_project import daemon, products, running, terminal
+from dagster_project.commands import daemon, products, running, terminal
 from dagster_project.definitions import build_defs
 from dagster_project.instance import bury_orphans, opened
 from dagster_project.settings import Settings

@@ -11,7 +11,7 @@ from resources.store.artifacts import Artifacts
 from resources.store.blobs import Blobs
 from resources.store.scratch import open_scratch
 from resources.store.types import Files, Text
-from resources.store.usage import OTHER, Room, usage
+from resources.store.upkeep.usage import OTHER, Room, usage
 
 
 def test_sizes_add_up(home: Path, root: Path, artifacts: Artifacts) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from dagster_project import daemon
+from dagster_project.commands import daemon
 from dagster_project.instance import dagster_home, opened
 from dagster_project.settings import Settings
 from resources.errors import ScriptoriumError

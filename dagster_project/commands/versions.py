@@ -16,7 +16,7 @@ import dagster as dg
 from rich.console import Console
 from rich.text import Text
 
-from dagster_project import out_of_date, products
+from dagster_project.commands import out_of_date, products
 from dagster_project.definitions import build_defs
 from dagster_project.instance import opened
 from dagster_project.settings import Settings

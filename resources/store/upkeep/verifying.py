@@ -18,8 +18,8 @@ from typing import Protocol
 
 from resources.progress import Progress
 from resources.store.blobs import Blobs, DamagedBlob, MissingBlob
-from resources.store.collecting import DAY_S, Known
-from resources.store.references import Owner, References, objects, owner_by_path, references
+from resources.store.upkeep.collecting import DAY_S, Known
+from resources.store.upkeep.references import Owner, References, objects, owner_by_path, references
 
 CHECKPOINT = "checked.sqlite"
 DAMAGED_OBJECT, MISSING_OBJECT = "damaged object", "missing object"

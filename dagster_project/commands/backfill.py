@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Literal
 
 import dagster as dg
 
-from dagster_project import daemon, products, terminal
+from dagster_project.commands import daemon, products, terminal
+from dagster_project.commands.watching import POLL_S, Group, Outcome, Watch
 from dagster_project.definitions import build_defs
 from dagster_project.instance import LOCATION, WORKSPACE, BadInstance, bury_orphans, dagster_home, opened
 from dagster_project.settings import Settings
-from dagster_project.watching import POLL_S, Group, Outcome, Watch
 from resources.store.io_manager import ArtifactStore
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import dagster as dg
 
 from resources.store import records
-from resources.store.collecting import Known
-from resources.store.references import Owner
+from resources.store.upkeep.collecting import Known
+from resources.store.upkeep.references import Owner
 
 _PAGE = 200
 

@@ -10,18 +10,18 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from dagster_project import out_of_date, versions
+from dagster_project.commands import out_of_date, versions
 from dagster_project.instance import opened
 from dagster_project.settings import Settings
 from resources.errors import BadInput, CorruptArtifact, MissingArtifact
 from resources.notes.publication import Publication
 from resources.store import records
-from resources.store.collecting import Ages, collect
 from resources.store.io_manager import ArtifactIOManager, ArtifactStore
-from resources.store.known import EventLog
 from resources.store.lock import collecting
 from resources.store.records import Record
 from resources.store.types import Text
+from resources.store.upkeep.collecting import Ages, collect
+from resources.store.upkeep.known import EventLog
 
 KEYS = dg.StaticPartitionsDefinition(["k", "other"])
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dagster_project.word_errors import word_error_rate
+from dagster_project.commands.word_errors import word_error_rate
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """`scriptorium forget`: a recording deleted wholly, and looked for afterwards.
 
 Belongs here: what is meant by a key, the question, the order of deletion, the proof. Does not belong here: deleting
-from the store (`resources/store/forgetting.py`) and from Dagster (`erasing.py`), searching (`resources/traces.py`).
+from the store (`store/upkeep/forgetting.py`) and from Dagster (`erasing.py`), searching (`resources/traces.py`).
 
 The digest goes into `forgotten.log` before anything is deleted, so that no sensor takes the file in again meanwhile.
 What knows the file's name (Dagster's events, then the intake's ledger) goes after all that is found by that name. A
@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import dagster as dg
 
-from dagster_project import daemon, erasing, products, terminal
+from dagster_project.commands import daemon, erasing, products, terminal
 from dagster_project.definitions import build_defs
 from dagster_project.instance import bury_orphans, dagster_home, opened
 from dagster_project.settings import Settings
@@ -32,7 +32,8 @@ from resources.intake.forgotten import FORGOTTEN, Forgotten
 from resources.intake.identity import FileStat, shown
 from resources.intake.intake import Intake
 from resources.intake.recordings import recordings_intake
-from resources.store import durable, forgetting, lock
+from resources.store import durable, lock
+from resources.store.upkeep import forgetting
 
 PRODUCT = "recordings"
 _DIGITS = re.compile(r"~([0-9a-f]{16,64})\Z")

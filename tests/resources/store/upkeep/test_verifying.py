@@ -13,11 +13,11 @@ from blake3 import blake3
 
 from resources.store.artifacts import Artifacts
 from resources.store.blobs import Blobs
-from resources.store.collecting import Known
 from resources.store.filesystem import FileSystem, using
-from resources.store.references import Owner
 from resources.store.types import Text
-from resources.store.verifying import CHECKPOINT, Problem, Use, verify
+from resources.store.upkeep.collecting import Known
+from resources.store.upkeep.references import Owner
+from resources.store.upkeep.verifying import CHECKPOINT, Problem, Use, verify
 
 DAY_S = 86_400
 NOW = 2_000_000_000.0
@@ -115,7 +115,7 @@ def test_objects_checked_longest_ago_come_first(root: Path, put: Callable[..., t
 def test_a_killed_run_goes_on_at_the_object_where_it_was(
     root: Path, put: Callable[..., tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("resources.store.verifying._SAVE_AFTER", 1)
+    monkeypatch.setattr("resources.store.upkeep.verifying._SAVE_AFTER", 1)
     digests = sorted(put(f"text {i}", f"r{i}")[1] for i in range(10))
     pid = os.fork()
     if not pid:

@@ -16,18 +16,19 @@ import dagster as dg
 import pytest
 
 from resources.speech.embedded import embedded_folder
-from resources.store import collecting, lock
+from resources.store import lock
 from resources.store.artifacts import Artifacts, Expected
 from resources.store.blobs import Blobs
-from resources.store.collecting import Ages, Collection, ForeignEventLog, Known, collect
 from resources.store.filesystem import FileSystem, using
-from resources.store.known import EventLog
-from resources.store.leftovers import keeps_access_times
 from resources.store.manifests import Manifest, StoredFile, write
 from resources.store.records import Record
-from resources.store.references import Owner, references
 from resources.store.scratch import open_scratch
 from resources.store.types import Text
+from resources.store.upkeep import collecting
+from resources.store.upkeep.collecting import Ages, Collection, ForeignEventLog, Known, collect
+from resources.store.upkeep.known import EventLog
+from resources.store.upkeep.leftovers import keeps_access_times
+from resources.store.upkeep.references import Owner, references
 
 DAY_S = 86_400
 
@@ -391,7 +392,7 @@ def title(context: dg.AssetExecutionContext) -> Text:
 def test_the_event_log_knows_every_version_of_every_partition(
     instance: dg.DagsterInstance, materialize: Callable[..., Any], latest: Callable[..., Record], monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("resources.store.known._PAGE", 2)  # several pages
+    monkeypatch.setattr("resources.store.upkeep.known._PAGE", 2)  # several pages
     instance.report_runless_asset_event(dg.AssetMaterialization("words", partition="one"))  # by hand: stores nothing
     log, paths = EventLog(instance), []
     assert log() == Known({}, frozenset(), frozenset())

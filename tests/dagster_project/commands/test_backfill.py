@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from dagster_project.daemon import Daemon, alive
+from dagster_project.commands.daemon import Daemon, alive
 from resources.store import records
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import dagster as dg
 from dagster._core.execution.backfill import BULK_ACTION_TERMINAL_STATUSES, BulkActionStatus
 
-from dagster_project import running, terminal
+from dagster_project.commands import running, terminal
 
 POLL_S = 1.0
 _IN_PROGRESS = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project.doctor import Finding, examine
+from dagster_project.commands.doctor import Finding, examine
 from dagster_project.settings import Settings
 
 
