@@ -8,6 +8,7 @@ ratios is compared with the aim. What the sides do:
 - store: ours hashes while it writes, syncs file and folder, writes a manifest; theirs writes and syncs file and folder.
 - load: ours reads the manifest, verifies (cold: every byte is hashed; warm: it was, before) and maps the file; theirs
   maps it (safetensors) or reads it (torch.load). A load is over when every tensor has been summed.
+- warm: the quickest of three loads in a round, since the machine's noise is larger than what is compared.
 - cold: the file's pages are dropped from the cache first, and that they are gone is checked.
 - hand-over: the load that follows a store in the same process.
 """
@@ -31,6 +32,8 @@ from resources.store.artifacts import Artifacts, Expected
 from resources.store.placement import Placement
 from resources.store.types import Tensors
 
+WARM = 3
+READ_AIM = 65_536  # bytes: the manifest and what the system reads besides, and nothing of the value
 AIMS = {"store": 1.3, "load_cold": 1.3, "load_warm": 1.05}
 EXPECTED = Expected("dataset", None, "run", None)
 
@@ -63,16 +66,15 @@ def timed(work: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
     return time.perf_counter() - start, result
 
 
-def drop_from_cache(path: Path) -> None:
-    """Make the next read of `path` come from the disk; RuntimeError if its pages stay in memory."""
+def dropped_from_cache(path: Path) -> bool:
+    """Make the next read of `path` come from the disk; False if its pages stay in memory, as on a tmpfs."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     found = subprocess.run(
         ["fincore", "--bytes", "--noheadings", "--output", "RES", path], capture_output=True, text=True, check=True
     )
-    if int(found.stdout) > path.stat().st_size // 100:
-        raise RuntimeError(f"{found.stdout.strip()} bytes of {path} are still cached")
+    return int(found.stdout) <= path.stat().st_size // 100
 
 
 def synced(save: Callable[[Path], None], path: Path) -> None:
@@ -119,7 +121,6 @@ def main(megabytes: int, rounds: int) -> None:
     seconds: dict[tuple[str, str], list[float]] = {}
     names = ["ours", "safetensors", "torch"]
     cold = shutil.which("fincore") is not None
-    Artifacts(Path(tempfile.mkdtemp()))  # imports
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_FOLDER")) as name:
         for turn in range(rounds + 1):  # the first one warms up and does not count
             sides, folder = Sides(Path(name) / str(turn)), Path(name) / str(turn)
@@ -127,18 +128,21 @@ def main(megabytes: int, rounds: int) -> None:
             tensors = bundle(megabytes, turn)
             expected = summed(tensors)
             order = names[turn % 3 :] + names[: turn % 3]
-            for what in ("store", "load_cold", "load_warm"):
+            # Warm before cold: then every side's pages are those that its own writing left in the cache.
+            for what in ("store", "load_warm", "load_cold"):
                 for side in order:
                     if what == "store":
                         os.sync()
                         took, _ = timed(sides.store, side, tensors)
                     else:
                         if what == "load_cold":
-                            sides.forget_verified()
-                            if cold:
-                                drop_from_cache(sides.paths[side])
+                            if side == "ours":
+                                sides.forget_verified()
+                            cold = cold and dropped_from_cache(sides.paths[side])
                         took, total = timed(sides.load, side)
                         assert total == expected, (side, what)
+                        if what == "load_warm":  # the first one verified ours; of the next the quickest counts
+                            took = min(timed(sides.load, side)[0] for _ in range(WARM))
                     if turn:
                         seconds.setdefault((what, side), []).append(took)
             hand_over(folder, tensors, turn == rounds)
@@ -172,13 +176,13 @@ def hand_over(folder: Path, tensors: dict[str, torch.Tensor], show: bool) -> Non
         return int(next(line.split()[1] for line in lines if line.startswith("rchar")))
 
     before = bytes_read()
-    took, (value, transfer) = timed(artifacts.load, stored.path, EXPECTED)
+    took, (value, _) = timed(artifacts.load, stored.path, EXPECTED)
     read = bytes_read() - before
     same = all(value[name].data_ptr() == tensor.data_ptr() for name, tensor in tensors.items())
     if show:
-        print(f"hand-over: {took * 1000:.1f} ms, {read} bytes read in all (the manifest and its like)")
+        print(f"hand-over: {took * 1000:.1f} ms, {read} bytes read, all in all (the manifest and its like)")
         print(f"hand_over_same_memory {int(same)} 1 {'ok' if same else 'short'}")
-        print(f"hand_over_bytes_of_value_read {transfer.moved} 0 {'ok' if transfer.moved == 0 else 'short'}")
+        print(f"hand_over_bytes_read {read} {READ_AIM} {'ok' if read <= READ_AIM else 'short'}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import gc
 import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from resources.errors import ScriptoriumError
@@ -17,6 +18,9 @@ from resources.errors import ScriptoriumError
 GIB = 1 << 30
 HEADROOM_SHARE = 0.08
 """Of a device's memory this share, and never less than 1 GiB, is left to libraries, the screen and fragmentation."""
+
+
+_CUDA_MEMORY_ALLOCATION = 2
 
 
 class MissingDevice(ScriptoriumError):
@@ -47,9 +51,18 @@ class Torch:
             import torch
         except ImportError:
             return []
-        if not torch.cuda.is_available():
-            return []
-        return [torch.cuda.mem_get_info(index)[0] for index in range(torch.cuda.device_count())]
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if count < 2:  # asking takes some hundred MB of the device for as long as this process lives
+            return [0] * count
+        return [self._free(index) for index in range(count)]
+
+    def _free(self, index: int) -> int:
+        import torch
+
+        try:
+            return int(torch.cuda.mem_get_info(index)[0])
+        except RuntimeError:  # in use by another process that shares it with nobody
+            return 0
 
     def has_mps(self) -> bool:
         try:
@@ -117,7 +130,9 @@ def _refused() -> str | None:
 
 
 class Memory(Protocol):
-    """The memory of one device. `usable`: bytes that may still be allocated. `release`: give back what is cached."""
+    """The memory of one device, in bytes. `usable`: may still be allocated. `release`: give back what is cached."""
+
+    def total(self) -> int: ...
 
     def usable(self) -> int: ...
 
@@ -129,6 +144,11 @@ class CudaMemory:
 
     def __init__(self, name: str) -> None:
         self._name = name
+
+    def total(self) -> int:
+        import torch
+
+        return int(torch.cuda.mem_get_info(self._name)[1])
 
     def usable(self) -> int:
         import torch
@@ -147,6 +167,11 @@ class CudaMemory:
 class MpsMemory:
     """Apple's GPU: of the memory it shares with the CPU, what Metal recommends to use at most, less what is in use."""
 
+    def total(self) -> int:
+        import torch
+
+        return int(torch.mps.recommended_max_memory())
+
     def usable(self) -> int:
         import torch
 
@@ -161,16 +186,13 @@ class MpsMemory:
 
 
 class HostMemory:
-    """The machine's memory: what programs may take without swapping; without psutil, what is free altogether."""
+    """The machine's memory, or the container's: what programs may take without swapping."""
+
+    def total(self) -> int:
+        return min([_machine()[1], *_container()[1:]])
 
     def usable(self) -> int:
-        try:
-            import psutil
-        except ImportError:
-            page = os.sysconf("SC_PAGE_SIZE")
-            return page * os.sysconf("SC_AVPHYS_PAGES") - headroom(page * os.sysconf("SC_PHYS_PAGES"))
-        memory = psutil.virtual_memory()
-        return int(memory.available - headroom(memory.total))
+        return min([_machine()[0], *_container()[:1]]) - headroom(self.total())
 
     def release(self) -> None:
         gc.collect()
@@ -188,9 +210,37 @@ def memory_of(name: str) -> Memory:
     return MpsMemory() if name == "mps" else HostMemory()
 
 
-def out_of_memory() -> type[Exception]:
-    """What torch raises when a device's memory does not suffice. It is caught by this type, never by its message."""
+def ran_out(error: Exception, device: str) -> bool:
+    """Whether `error`, raised while tensors were brought onto `device`, says that its memory did not suffice.
+
+    It is told by type and code, never by its message. Metal has no type for it, and doesn't take every dtype: there
+    whatever goes wrong in torch while loading counts.
+    """
     import torch
 
-    kind: type[Exception] = torch.OutOfMemoryError
-    return kind
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    if device == "mps":
+        return isinstance(error, RuntimeError | TypeError)
+    # What CUDA itself says where torch's allocator was not asked, as for pinned memory (cudaErrorMemoryAllocation).
+    return isinstance(error, torch.AcceleratorError) and getattr(error, "error_code", None) == _CUDA_MEMORY_ALLOCATION
+
+
+def _machine() -> tuple[int, int]:
+    """Bytes available and in all. Without psutil what is free altogether stands for what is available."""
+    try:
+        import psutil
+    except ImportError:
+        page = os.sysconf("SC_PAGE_SIZE")
+        return page * os.sysconf("SC_AVPHYS_PAGES"), page * os.sysconf("SC_PHYS_PAGES")
+    memory = psutil.virtual_memory()
+    return int(memory.available), int(memory.total)
+
+
+def _container(folder: Path = Path("/sys/fs/cgroup")) -> tuple[int, ...]:
+    """Bytes available to this container and in all; empty if it has no limit of its own (cgroup v2)."""
+    try:
+        limit, used = ((folder / f"memory.{name}").read_text().strip() for name in ("max", "current"))
+        return (int(limit) - int(used), int(limit)) if limit != "max" else ()
+    except (OSError, ValueError):
+        return ()

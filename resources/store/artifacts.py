@@ -136,12 +136,13 @@ class Artifacts:
         def tensors(name: str) -> Tensors:
             nonlocal moved, placed
             digest, size = files[name].digest, files[name].size
+            path, nbytes = self._blobs.path(digest), manifest.tensor_bytes(name)
             where = self.placement.device(device or self._device).name
+            if not path.is_file():  # nothing is lent that could not be read again
+                self._blobs.verify(digest, size)
             try:
-                placed = self.placement.place(
-                    digest, self._blobs.path(digest), where, lambda: self._blobs.verify(digest, size)
-                )
-            except FileNotFoundError:
+                placed = self.placement.place(digest, path, where, nbytes, lambda: self._blobs.verify(digest, size))
+            except FileNotFoundError:  # gone between verifying and mapping it
                 raise MissingBlob(digest) from None
             moved += placed.moved
             return placed.tensors

@@ -77,6 +77,13 @@ class ArtifactStore(dg.ConfigurableResource):
         """
         return self.artifacts.missing(manifest, thorough)
 
+    def evict(self) -> int:
+        """Give back what is kept on all devices and not in use; bytes given back. For who needs the memory himself.
+
+        Call it before a large allocation, or when the device ran out of memory (outside the `except` block).
+        """
+        return self.artifacts.placement.evict()
+
     def load(self, record: Record, device: str | None = None) -> object:
         """The value of a materialization found by `records.latest`. Raises what loading an input raises."""
         return _load(self.artifacts, record, device)[0]
@@ -87,8 +94,10 @@ class ArtifactIOManager(dg.ConfigurableIOManager):
 
     store: dg.ResourceDependency[ArtifactStore]
 
-    _loads: dict[tuple[str, str, int], list[report.Line]] = PrivateAttr(default_factory=dict)
-    _lent: dict[tuple[str, str, int], list[tuple[str, Tensors]]] = PrivateAttr(default_factory=dict)
+    # Of the step that loaded last: steps of a run come one after another, each in the process of its run.
+    _of: tuple[str, str, int] = PrivateAttr(default=("", "", 0))
+    _loads: list[report.Line] = PrivateAttr(default_factory=list)
+    _lent: list[tuple[str, Tensors]] = PrivateAttr(default_factory=list)
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         with failures():
@@ -99,6 +108,9 @@ class ArtifactIOManager(dg.ConfigurableIOManager):
             return self._load(context)
 
     def _store(self, context: dg.OutputContext, value: object) -> None:
+        step = _step(context)
+        self._begin(step, context.log)
+        self._check_lent(context.log)
         if value is None:
             context.log.debug("Nothing was returned, so nothing is stored.")
             return
@@ -108,16 +120,14 @@ class ArtifactIOManager(dg.ConfigurableIOManager):
                 "Make it an asset, or give the op dg.mem_io_manager.",
             )
         asset, partition = context.asset_key.to_user_string(), _one_partition(context)
-        step = _step(context)
         attempt = step.previous_attempt_count if step else 0
-        self._check_lent(context, step, asset)
         transfer = self.store.artifacts.store(value, asset, partition, context.run_id, attempt)
         version = transfer.manifest.data_version
         if step:
             set_data_version(step, context.asset_key, version)
         line = report.stored(transfer)
         context.log.info(str(line))
-        lines = [*self._loads.get(_step_key(step), []), line]
+        lines = [*self._loads, line] if step else [line]
         if warnings := [f"{line.name}: {line.warning}" for line in lines if line.warning]:
             context.add_output_metadata({report.WARNINGS: dg.MetadataValue.md("\n".join(f"- {w}" for w in warnings))})
         context.add_output_metadata(
@@ -160,34 +170,41 @@ class ArtifactIOManager(dg.ConfigurableIOManager):
         return {key: self._load_one(context, record) for key, record in found.items() if record is not None}
 
     def _load_one(self, context: dg.InputContext, record: Record) -> Any:
-        device = context.definition_metadata.get(_DEVICE)
-        value, line = _load(self.store.artifacts, record, device)
+        step = _step(context)
+        self._begin(step, context.log)
+        value, line = _load(self.store.artifacts, record, context.definition_metadata.get(_DEVICE))
         context.log.info(str(line))
         if line.warning:
             context.log.warning(f"{line.name}: {line.warning}")
-        step = _step(context)
         if step:
-            key = _step_key(step)
-            if key not in self._loads:  # an earlier step that failed must not hold on to what it was lent
-                self._loads.clear()
-                self._lent.clear()
-            self._loads.setdefault(key, []).append(line)
+            self._loads.append(line)
             lent = value.weights if isinstance(value, Checkpoint) else value
             if isinstance(lent, Tensors):
-                self._lent.setdefault(key, []).append((line.name, lent))
+                self._lent.append((line.name, lent))
         return value
 
-    def _check_lent(self, context: dg.OutputContext, step: Any, asset: str) -> None:
+    def _begin(self, step: Any, log: Any) -> None:
+        """Be done with the step before, if this is another one.
+
+        What it was lent must not take room from this one, nor go unchecked because it failed or returned nothing.
+        """
+        if step and self._of != _step_key(step):
+            self._check_lent(log)
+            self._of = _step_key(step)
+            self._loads, self._lent = [], []
+
+    def _check_lent(self, log: Any) -> None:
         """Warn of, or when debugging refuse, a step that wrote into tensors it was lent. What it wrote into goes."""
-        for name, tensors in self._lent.pop(_step_key(step), []):
+        for name, tensors in list(self._lent):
             changed = self.store.artifacts.placement.changed(tensors)
             if not changed:
                 continue
-            message = f'Asset "{asset}" wrote into tensors of {name} that it was lent: {_some(changed)}.'
+            self._lent = [(other, kept) for other, kept in self._lent if kept is not tensors]
+            message = f'Step "{self._of[1]}" wrote into tensors of {name} that it was lent: {_some(changed)}.'
             remedy = "Clone a tensor before writing to it."
             if self.store.check_residents:
                 raise ChangedInPlace(message, remedy)
-            context.log.warning(f"{message} They are read again for others. {remedy}")
+            log.warning(f"{message} They are read again for others. {remedy}")
 
     def _record(self, context: dg.InputContext, partition: str | None) -> Record:
         record = self._find(context, partition)

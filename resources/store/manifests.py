@@ -18,6 +18,7 @@ from blake3 import blake3
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from resources.store import durable
+from resources.store.tensor_files import value_bytes
 from resources.store.types import safe_name
 
 UNPARTITIONED = "@all"  # quote() never yields an "@", so no partition key is stored under this name
@@ -64,6 +65,10 @@ class Manifest(BaseModel):
     def bytes(self) -> int:
         """Size of all files together."""
         return sum(file.size for file in self.files)
+
+    def tensor_bytes(self, file: str) -> int:
+        """Bytes of the values of all tensors in a file, without its header."""
+        return sum(value_bytes(tensor.dtype, tensor.shape) for tensor in self.tensors or [] if tensor.file == file)
 
     @property
     def data_version(self) -> str:

@@ -10,7 +10,7 @@ want the same value at once wait for the one that brings it. Least recently lent
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -55,7 +55,8 @@ class Residency(Generic[T]):
         self._memory, self._limit = memory, limit
         self._entries: OrderedDict[str, _Entry[T]] = OrderedDict()  # least recently lent first
         self._coming: dict[str, int] = {}  # key -> bytes of a value that a thread is bringing
-        # Reentrant: a loan may be given back by the garbage collector in the middle of any of these methods.
+        self._returned: deque[_Entry[T]] = deque()
+        # Reentrant: what memory says may depend on what a caller does in the middle of one of these methods.
         self._changed = threading.Condition(threading.RLock())
 
     @property
@@ -75,8 +76,10 @@ class Residency(Generic[T]):
         What `bring` raises is passed on, and nothing is kept then. Raises: NoRoom, before `bring` is called.
         """
         with self._changed:
+            self._settle()
             while key not in self._entries and key in self._coming:
                 self._changed.wait()
+            self._settle()
             if (entry := self._entries.get(key)) is not None:
                 return self._loan(key, entry, fresh=False)
             self._make_room(nbytes)
@@ -101,9 +104,11 @@ class Residency(Generic[T]):
             return None if entry is None else self._loan(key, entry, fresh=False)
 
     def keep(self, key: str, value: T, nbytes: int) -> bool:
-        """Keep a value that is on the device already, in place of one that is there; False if there is no room."""
+        """Keep a value that is on the device already; False if there is no room. What is there of `key` stays."""
         with self._changed:
-            self.drop(key)
+            self._settle()
+            if key in self._entries:
+                return True
             try:
                 self._make_room(nbytes, allocated=True)
             except NoRoom:
@@ -119,30 +124,49 @@ class Residency(Generic[T]):
     def evict(self) -> int:
         """Drop every value that nobody has on loan, and give the device its memory back; bytes dropped."""
         with self._changed:
+            self._settle()
             idle = [key for key, entry in self._entries.items() if not entry.loans]
             freed = sum(self._entries.pop(key).nbytes for key in idle)
         self._memory.release()
         return freed
 
     def _make_room(self, nbytes: int, allocated: bool = False) -> None:
-        """Evict until `nbytes` fit. If they are `allocated` already, the device only must not be overfull."""
+        """Evict until `nbytes` fit. If they are `allocated` already, the device only must not be overfull.
+
+        Nothing is evicted for what could not fit even then. Memory that the device has cached is given back before
+        that is said.
+        """
         coming = sum(self._coming.values())
         wanted = coming if allocated else nbytes + coming
-        while (free := self._memory.usable()) < wanted or (
-            self._limit is not None and self.nbytes + coming + nbytes > self._limit
-        ):
-            idle = next((key for key, entry in self._entries.items() if not entry.loans), None)
-            if idle is None:
-                limit = free if self._limit is None else min(free, self._limit - self.nbytes)
-                raise NoRoom(nbytes, max(0, limit - coming))
-            del self._entries[idle]
+        idle = {key: entry.nbytes for key, entry in self._entries.items() if not entry.loans}
+
+        def lacking() -> int:
+            """Bytes that are missing, by the device or by the limit, whichever lacks more."""
+            over = 0 if self._limit is None else self.nbytes + coming + nbytes - self._limit
+            return max(wanted - self._memory.usable(), over)
+
+        if (lack := lacking()) > sum(idle.values()):
+            self._memory.release()
+            lack = lacking()
+        if (missing := lack - sum(idle.values())) > 0:
+            raise NoRoom(nbytes, max(0, nbytes - missing))
+        for key in idle:
+            if lack <= 0:
+                return
+            del self._entries[key]
+            lack = lacking()
+        if lack > 0:  # the device keeps what was evicted, or another took it
+            self._memory.release()
+            if (missing := lacking()) > 0:
+                raise NoRoom(nbytes, max(0, nbytes - missing))
+
+    def _settle(self) -> None:
+        """Take back the loans that were given back."""
+        while self._returned:
+            self._returned.popleft().loans -= 1
 
     def _loan(self, key: str, entry: _Entry[T], fresh: bool) -> Loan[T]:
         entry.loans += 1
         self._entries.move_to_end(key)
-
-        def give_back() -> None:
-            with self._changed:
-                entry.loans -= 1
-
-        return Loan(entry.value, fresh, give_back)
+        # Noted without a lock: it may be the garbage collector that gives back, in any thread, under any lock.
+        return Loan(entry.value, fresh, lambda: self._returned.append(entry))

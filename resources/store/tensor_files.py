@@ -11,12 +11,15 @@ Pure: torch is imported only when tensors come.
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from resources.device import ran_out
 from resources.errors import BadInput, UnsupportedValue
 
 TIED = "tied"
@@ -44,6 +47,8 @@ DTYPES = {
     "bool": "BOOL",
 }
 _ALIGNMENT = 8
+_LONGEST_HEADER = 100_000_000 - _ALIGNMENT  # safetensors refuses to read a longer one
+_OVERLAP_WORK = 100_000  # at most so many steps are spent on telling whether two views overlap
 _PIECE = 64 << 20  # bytes copied from a device, and hashed, at a time
 
 
@@ -66,21 +71,31 @@ class TensorFile:
 
     def __init__(self, tensors: Mapping[str, Any], what: str) -> None:
         """`what` names the artifact, for messages. Raises: UnsupportedValue, naming the tensor."""
+        self._what = what
         self.tensors: dict[str, Any] = {}
         self.tied: dict[str, str] = {}
         seen: dict[tuple[Any, ...], str] = {}
-        spans: list[tuple[str, int, int, str]] = []
+        spans: list[_Span] = []
+        alive = []  # a copy that were freed here could give its address to the next one
         for name in sorted(_checked_names(tensors, what)):
-            tensor = _checked(name, tensors[name], what)
-            same = (str(tensor.device), tensor.data_ptr(), tensor.dtype, tuple(tensor.shape), tensor.stride())
-            if tensor.numel() and same in seen:
-                self.tied[name] = seen[same]
-                self.tensors[name] = self.tensors[seen[same]]
-                continue
+            try:
+                tensor = _checked(name, tensors[name], what)
+                alive.append(tensor)
+                span = _Span.of(name, tensor)
+                same = (*span.place, tensor.dtype)
+                if tensor.numel() and same in seen:
+                    self.tied[name] = seen[same]
+                    self.tensors[name] = self.tensors[seen[same]]
+                    continue
+                self.tensors[name] = _contiguous(tensor)
+            except RuntimeError as error:  # wrappers that are tensors by type, and have no memory of their own
+                raise UnsupportedValue(
+                    f'{what} returned "{name}", which can\'t be stored: {str(error).splitlines()[0][:200]}.',
+                    "Give a plain, dense torch.Tensor.",
+                ) from error
             if tensor.numel():
                 seen[same] = name
-                spans.append((str(tensor.device), *_span(tensor), name))
-            self.tensors[name] = tensor.resolve_conj().resolve_neg().contiguous()
+                spans.append(span)
         _refuse_overlaps(spans, what)
         stored = [name for name in self.tensors if name not in self.tied]
         # Widest values first, so that each tensor begins at a multiple of its item size.
@@ -107,14 +122,20 @@ class TensorFile:
             start, end = end, end + entry.nbytes
             fields[entry.name] = {"dtype": entry.dtype, "shape": entry.shape, "data_offsets": [start, end]}
         header = json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(header) > _LONGEST_HEADER:
+            raise UnsupportedValue(
+                f"{self._what} returned {len(fields)} tensors, whose names and shapes take {len(header):,} bytes:"
+                f" safetensors reads no more than {_LONGEST_HEADER:,}.",
+                "Stack tensors of one shape into one.",
+            )
         header += b" " * (-len(header) % _ALIGNMENT)
         return len(header).to_bytes(8, "little") + header
 
 
-def payload_bytes(path: Path) -> int:
-    """Bytes of the values in a safetensors file, by its header: exactly what they take on a device."""
-    with path.open("rb") as file:
-        return path.stat().st_size - 8 - int.from_bytes(file.read(8), "little")
+def value_bytes(dtype: str, shape: Iterable[int]) -> int:
+    """Bytes of the values of one tensor, by safetensors' name of its dtype: exactly what it takes on a device."""
+    bits = 8 if dtype == "BOOL" else int("".join(itertools.takewhile(str.isdigit, dtype.lstrip("BFIUC"))))
+    return math.prod(shape) * bits // 8
 
 
 def read_pt(path: Path, under: str | None = None) -> dict[str, Any]:
@@ -140,7 +161,13 @@ def read_pt(path: Path, under: str | None = None) -> dict[str, Any]:
         if not isinstance(content, Mapping) or key not in content:
             raise BadInput(f"{path} has nothing under {under!r}. {_inside(content)}", "Choose another `under`.")
         content = content[key]
-    tensors = dict(_flattened(content, ""))
+    if isinstance(content, torch.Tensor):
+        raise BadInput(f"{path} holds one tensor without a name.", 'Load it with torch, and return {"name": tensor}.')
+    tensors: dict[str, Any] = {}
+    for name, value in _flattened(content, ""):
+        if name in tensors:
+            raise BadInput(f"{path} holds two tensors that would be named {name!r}.", "Rename one where it comes from.")
+        tensors[name] = value
     wrong = {name: type(value).__name__ for name, value in tensors.items() if not isinstance(value, torch.Tensor)}
     if wrong or not tensors:
         some = ", ".join(f"{name or 'the file itself'} is a {kind}" for name, kind in list(wrong.items())[:5])
@@ -183,41 +210,100 @@ def _checked(name: str, tensor: Any, what: str) -> Any:
         raise refused("is on the meta device and has no values", "Load its weights first.")
     if str(tensor.dtype).removeprefix("torch.") not in DTYPES:
         raise refused(f"is {tensor.dtype}", f"Convert it to one of: {', '.join(DTYPES)}.")
-    return tensor.detach()
+    if tensor.numel() and not tensor.data_ptr():
+        raise refused("can't be stored: it has no memory of its own", "Clone it, while its values are still there.")
+    return tensor.detach().resolve_conj().resolve_neg()
 
 
 def _dtype(tensor: Any) -> str:
     return DTYPES[str(tensor.dtype).removeprefix("torch.")]
 
 
-def _span(tensor: Any) -> tuple[int, int]:
-    """The first address of a tensor's values and the one after the last."""
-    last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
-    start = tensor.data_ptr()
-    return start, start + (last + 1) * tensor.element_size()
+def _contiguous(tensor: Any) -> Any:
+    """The tensor, or a contiguous copy; in host memory, where its device has no room for one."""
+    try:
+        return tensor.contiguous()
+    except RuntimeError as error:
+        if not ran_out(error, tensor.device.type):
+            raise
+    return tensor.cpu().contiguous()
 
 
-def _refuse_overlaps(spans: list[tuple[str, int, int, str]], what: str) -> None:
+@dataclass(frozen=True)
+class _Span:
+    """Where a tensor's values lie: in which memory, from which byte, and how they are spread (bytes per step)."""
+
+    name: str
+    memory: str
+    start: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    item: int
+
+    @classmethod
+    def of(cls, name: str, tensor: Any) -> _Span:
+        memory, start = str(tensor.device), tensor.data_ptr()
+        if tensor.device.type not in ("cpu", "cuda"):  # Metal's pointers are no addresses: count from the storage
+            memory, start = f"{memory} {start}", 0
+            if tensor.numel():
+                memory = f"{tensor.device} {tensor.untyped_storage().data_ptr()}"
+                start = tensor.storage_offset() * tensor.element_size() + 1
+        item = tensor.element_size()
+        return cls(name, memory, start, tuple(tensor.shape), tuple(stride * item for stride in tensor.stride()), item)
+
+    @property
+    def place(self) -> tuple[Any, ...]:
+        return self.memory, self.start, self.shape, self.strides
+
+    @property
+    def end(self) -> int:
+        """One byte after the last value."""
+        steps = zip(self.shape, self.strides, strict=True)
+        return self.start + sum((size - 1) * stride for size, stride in steps) + self.item
+
+    def overlaps(self, other: _Span) -> bool:
+        """Whether any byte belongs to both; True also where that is too hard to tell."""
+        import numpy as np
+
+        try:
+            return bool(np.shares_memory(self._array(), other._array(), max_work=_OVERLAP_WORK))  # type: ignore[call-overload,arg-type,unused-ignore]
+        except np.exceptions.TooHardError:
+            return True
+
+    def _array(self) -> Any:
+        """An array at this place, never read from."""
+        import numpy as np
+
+        place = {"version": 3, "typestr": f"|V{self.item}", "data": (self.start, True)}
+        holder = type("Place", (), {"__array_interface__": {**place, "shape": self.shape, "strides": self.strides}})
+        return np.asarray(holder())
+
+
+def _refuse_overlaps(spans: list[_Span], what: str) -> None:
     """Views that share a part of their memory would come back as separate tensors, unknown to their reader."""
-    furthest: tuple[str, int, str] | None = None
-    for device, start, end, name in sorted(spans):
-        if furthest is not None and device == furthest[0] and start < furthest[1]:
-            raise UnsupportedValue(
-                f'{what} returned "{furthest[2]}" and "{name}", which share a part of their memory.',
-                "Clone one of them, or return the tensor that both are views of.",
-            )
-        if furthest is None or device != furthest[0] or end > furthest[1]:
-            furthest = (device, end, name)
+    reaching: list[_Span] = []  # those before, in the same memory, that end after the start of this one
+    for span in sorted(spans, key=lambda one: (one.memory, one.start)):
+        reaching = [one for one in reaching if one.memory == span.memory and one.end > span.start]
+        for one in reaching:
+            if one.overlaps(span):
+                raise UnsupportedValue(
+                    f'{what} returned "{one.name}" and "{span.name}", which share a part of their memory.',
+                    "Clone one of them, or return the tensor that both are views of.",
+                )
+        reaching.append(span)
+
+
+def flat_bytes(tensor: Any) -> Any:
+    """The bytes of a contiguous tensor, as a tensor of uint8 over the same memory."""
+    import torch
+
+    # A dimension of size 1 may have any stride in a tensor that counts as contiguous; `view` minds, this doesn't.
+    return tensor.as_strided((tensor.numel(),), (1,)).view(torch.uint8)
 
 
 def _pieces(tensor: Any) -> Iterator[memoryview]:
     """The bytes of a contiguous tensor; from a device they are copied piece by piece."""
-    import torch
-
-    if not tensor.numel():
-        return
-    # A dimension of size 1 may have any stride in a tensor that counts as contiguous; `view` minds, this doesn't.
-    flat = tensor.as_strided((tensor.numel(),), (1,)).view(torch.uint8)
+    flat = flat_bytes(tensor)
     for start in range(0, flat.numel(), _PIECE):
         yield memoryview(flat[start : start + _PIECE].cpu().numpy())
 

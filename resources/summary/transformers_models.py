@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from resources.device import Torch, choose, out_of_memory
+from resources.device import Torch, choose, ran_out
 from resources.errors import MissingExtra, MissingModel, ScriptoriumError
 from resources.model_hub import hub
 
@@ -150,7 +150,7 @@ class Writer:
             output = None
             try:
                 output = self._model.generate(**inputs.to(self._model.device), generation_config=config)
-            except out_of_memory():
+            except torch.OutOfMemoryError:
                 if self._pinned:
                     raise
             if output is None:  # out of the except block, whose traceback holds on to the device's memory
@@ -166,8 +166,8 @@ class Writer:
         try:
             self._model.to(device)
             fits = True
-        except out_of_memory():
-            if self._pinned:
+        except RuntimeError as error:
+            if self._pinned or not ran_out(error, device):
                 raise
             fits = False
         if not fits:  # out of the except block, whose traceback holds on to the device's memory

@@ -9,7 +9,18 @@ from typing import Any
 import pytest
 
 from resources import device
-from resources.device import GIB, Choice, CTranslate2, HostMemory, MissingDevice, Torch, choose, headroom, memory_of
+from resources.device import (
+    GIB,
+    Choice,
+    CTranslate2,
+    HostMemory,
+    MissingDevice,
+    Torch,
+    choose,
+    headroom,
+    memory_of,
+    ran_out,
+)
 
 
 class Machine:
@@ -144,11 +155,30 @@ def test_host_memory_without_psutil(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.train
-def test_out_of_memory_is_a_type() -> None:
+def test_out_of_memory_is_told_by_type_and_code() -> None:
     import torch
 
-    assert device.out_of_memory() is torch.OutOfMemoryError
-    assert not issubclass(RuntimeError, device.out_of_memory())
+    pinned = torch.AcceleratorError("CUDA error: out of memory")
+    assert not ran_out(pinned, "cuda:0")  # any CUDA error has this type
+    pinned.error_code = 2  # what torch sets for cudaErrorMemoryAllocation
+    assert ran_out(pinned, "cuda:0")
+    assert ran_out(torch.OutOfMemoryError(), "cuda:0")
+    assert not ran_out(RuntimeError("CUDA out of memory"), "cuda:0")
+    assert not ran_out(OSError(), "mps")
+    assert ran_out(RuntimeError("MPS backend out of memory"), "mps")
+
+
+def test_the_limit_of_a_container_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "memory.max").write_text("2000\n")
+    (tmp_path / "memory.current").write_text("1500\n")
+    assert device._container(tmp_path) == (500, 2000)
+    (tmp_path / "memory.max").write_text("max\n")
+    assert device._container(tmp_path) == ()
+    assert device._container(tmp_path / "none") == ()
+    monkeypatch.setattr(device, "_machine", lambda: (9 * GIB, 10 * GIB))
+    monkeypatch.setattr(device, "_container", lambda: (3 * GIB, 4 * GIB))
+    assert HostMemory().total() == 4 * GIB
+    assert HostMemory().usable() == 2 * GIB
 
 
 @pytest.mark.gpu
@@ -164,5 +194,5 @@ def test_a_real_device_has_memory_and_runs_out_of_it() -> None:
     del held
     memory.release()
     assert abs(memory.usable() - before) < 64 << 20
-    with pytest.raises(device.out_of_memory()):
+    with pytest.raises(torch.OutOfMemoryError):
         torch.empty(1 << 50, dtype=torch.uint8, device=choice.name)

@@ -17,6 +17,7 @@ PURE = [
     "codecs",
     "durable",
     "filesystem",
+    "fingerprints",
     "library",
     "loader",
     "lock",

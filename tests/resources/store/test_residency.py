@@ -10,17 +10,22 @@ from resources.store.residency import Loan, NoRoom, Residency
 
 
 class Room:
-    """A device of `total` bytes. What is brought takes bytes until it is dropped everywhere, as a real one's would."""
+    """A device of `total` bytes. What is brought takes bytes until it is dropped everywhere, as a real one's would.
 
-    def __init__(self, total: int) -> None:
+    One that `caches` keeps what was freed for itself, until it is told to give it back.
+    """
+
+    def __init__(self, total: int, caches: bool = False) -> None:
         self.total, self.used, self.released = total, 0, 0
+        self.caches, self.cached = caches, 0
         self.lock = threading.RLock()
 
     def usable(self) -> int:
-        return self.total - self.used
+        return self.total - self.used - self.cached
 
     def release(self) -> None:
         self.released += 1
+        self.cached = 0
 
     def bring(self, size: int) -> Callable[[], "Block"]:
         return lambda: Block(self, size)
@@ -38,6 +43,7 @@ class Block:
     def __del__(self) -> None:
         with self.room.lock:
             self.room.used -= self.size
+            self.room.cached += self.size if self.room.caches else 0
 
 
 @pytest.fixture
@@ -78,6 +84,7 @@ def test_what_is_on_loan_stays(cache: Residency[Block], room: Room) -> None:
     with pytest.raises(NoRoom):
         cache.lend("b", 60, room.bring(60))
     assert cache.evict() == 0
+    assert cache.keys() == ["a"]
     loans[1].give_back()
     del loans
     assert cache.lend("b", 60, room.bring(60)).fresh
@@ -92,7 +99,9 @@ def test_a_limit_counts_what_is_kept(room: Room) -> None:
     with pytest.raises(NoRoom) as full:
         cache.lend("c", 51, room.bring(51))
     assert full.value.free == 50
-    assert cache.keys() == []
+    assert cache.keys() == ["b"]  # nothing goes for what could not fit even then
+    cache.lend("c", 50, room.bring(50))
+    assert cache.keys() == ["c"]
 
 
 def test_a_value_that_fits_to_the_byte(cache: Residency[Block], room: Room) -> None:
@@ -144,6 +153,61 @@ def test_a_failed_load_keeps_nothing_and_can_be_tried_again(cache: Residency[Blo
         cache.lend("a", 40, fail)
     assert (cache.keys(), cache.nbytes) == ([], 0)
     assert cache.lend("a", 40, room.bring(40)).fresh
+
+
+def test_what_is_kept_already_stays(cache: Residency[Block], room: Room) -> None:
+    first = cache.lend("a", 30, room.bring(30))
+    assert cache.keep("a", Block(Room(30), 30), 30)
+    again = cache.lend("a", 30, room.bring(30))
+    assert again.value is first.value
+    again.give_back()
+    assert cache.evict() == 0  # the first loan still counts
+
+
+def test_memory_that_the_device_has_cached_is_asked_back_first() -> None:
+    room = Room(100, caches=True)
+    cache: Residency[Block] = Residency(room)
+    for key in "abc":
+        cache.lend(key, 60, room.bring(60)).give_back()
+    assert cache.keys() == ["c"]
+    assert room.used == 60
+
+
+def test_giving_back_takes_no_lock() -> None:
+    """The garbage collector gives back at any moment, in any thread, under whatever lock that holds."""
+
+    class Busy(Room):
+        def usable(self) -> int:
+            time.sleep(0.02)  # until the other thread is here too
+            for loan in others[self]:
+                loan.give_back()
+            return super().usable()
+
+    rooms = [Busy(100), Busy(100)]
+    others: dict[Room, list[Loan[Block]]] = {room: [] for room in rooms}
+    caches: list[Residency[Block]] = [Residency(room) for room in rooms]
+    loans = [cache.lend("a", 10, room.bring(10)) for cache, room in zip(caches, rooms, strict=True)]
+    others[rooms[0]], others[rooms[1]] = [loans[1]], [loans[0]]
+    threads = [
+        threading.Thread(target=cache.lend, args=("b", 10, room.bring(10)), daemon=True)
+        for cache, room in zip(caches, rooms, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_what_is_coming_counts_for_the_limit(room: Room) -> None:
+    cache: Residency[Block] = Residency(room, limit=50)
+
+    def bring() -> Block:
+        with pytest.raises(NoRoom):
+            cache.lend("b", 30, room.bring(30))
+        return Block(room, 30)
+
+    assert cache.lend("a", 30, bring).fresh
 
 
 def test_many_threads_want_one_value_and_one_brings_it(cache: Residency[Block], room: Room) -> None:

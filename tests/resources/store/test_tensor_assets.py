@@ -162,14 +162,147 @@ def test_the_debug_mode_fails_the_asset_that_writes(
     result = dg.materialize(writing(), instance=instance, resources=resources, raise_on_error=False)
     error, message = failure_of(result)
     assert error == "ChangedInPlace"
-    assert 'Asset "careless" wrote into tensors of dataset that it was lent: "x". Clone a tensor' in message
+    assert 'Step "careless" wrote into tensors of dataset that it was lent: "x". Clone a tensor' in message
     assert not result.asset_materializations_for_node("careless")
+
+
+def test_the_debug_mode_also_finds_who_returns_nothing(
+    instance: dg.DagsterInstance, store: ArtifactStore, failure_of: Callable[..., tuple[str, str]]
+) -> None:
+    dataset, *_ = chain([])
+
+    @dg.asset
+    def silent(dataset: Tensors) -> None:
+        dataset["x"].numpy()[0] = 7  # which torch does not count
+
+    @dg.asset(deps=[silent])
+    def reader(dataset: Tensors) -> Text:
+        return Text("never")
+
+    checked = ArtifactStore(root=store.root, library=store.library, check_residents=True)
+    resources = {"io_manager": ArtifactIOManager(store=checked)}
+    result = dg.materialize([dataset, silent, reader], instance=instance, resources=resources, raise_on_error=False)
+    error, message = failure_of(result)
+    assert error == "ChangedInPlace"
+    assert 'Step "silent" wrote into tensors of dataset' in message
+
+
+WRITES: dict[str, Callable[[Any], object]] = {
+    "numpy": lambda x: x.numpy().fill(0),
+    "data": lambda x: x.data.zero_(),
+    "storage": lambda x: x.untyped_storage().copy_(torch.zeros(x.nbytes, dtype=torch.uint8).untyped_storage()),
+    "dlpack": lambda x: torch.from_dlpack(x).zero_(),
+    "view": lambda x: x[1:].view(-1).zero_(),
+}
+
+
+@pytest.mark.parametrize("how", WRITES)
+def test_no_way_of_writing_reaches_another_asset(how: str, materialize: Run) -> None:
+    dataset, *_ = chain([])
+
+    @dg.asset
+    def careless(dataset: Tensors) -> None:
+        WRITES[how](dataset["x"])
+
+    @dg.asset(deps=[careless])
+    def reader(dataset: Tensors) -> Text:
+        return Text(str(dataset["x"].sum().item()))
+
+    assert materialize([dataset, careless, reader]).output_for_node("reader") == "66"
+
+
+def test_gradients_and_replaced_data_are_the_borrowers_own(materialize: Run) -> None:
+    @dg.asset
+    def weights() -> Tensors:
+        return Tensors({"w": torch.ones(3)})
+
+    @dg.asset
+    def learner(weights: Tensors) -> None:
+        weights["w"].requires_grad_()
+        (weights["w"] * 2).sum().backward()
+        weights["w"].data = torch.zeros(3)
+
+    @dg.asset(deps=[learner])
+    def reader(weights: Tensors) -> Text:
+        return Text(f"{weights['w'].tolist()} {weights['w'].requires_grad} {weights['w'].grad}")
+
+    assert materialize([weights, learner, reader]).output_for_node("reader") == "[1.0, 1.0, 1.0] False None"
+
+
+def test_a_maker_that_uses_its_buffer_again(materialize: Run) -> None:
+    import numpy as np
+
+    @dg.multi_asset(outs={"one": dg.AssetOut(dagster_type=Tensors), "two": dg.AssetOut(dagster_type=Tensors)})
+    def maker() -> Any:
+        buffer = np.zeros(4)
+        for name, number in (("one", 1.0), ("two", 2.0)):
+            buffer.fill(number)
+            yield dg.Output(Tensors({"x": torch.from_numpy(buffer)}), name)
+
+    @dg.asset
+    def reader(one: Tensors, two: Tensors) -> Text:
+        return Text(f"{one['x'].tolist()} {two['x'].tolist()}")
+
+    assert materialize([maker, reader]).output_for_node("reader") == "[1.0, 1.0, 1.0, 1.0] [2.0, 2.0, 2.0, 2.0]"
+
+
+def test_what_an_earlier_step_was_lent_takes_no_room(materialize: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where that step returned nothing, or failed and was tried again."""
+
+    class Small:
+        def total(self) -> int:
+            return 1 << 40
+
+        def usable(self) -> int:
+            return 1 << 40
+
+        def release(self) -> None:
+            pass
+
+    class Gpu(Safetensors):
+        def read(self, path: Any, device: str) -> dict[str, Any]:
+            return super().read(path, "cpu")
+
+        def move(self, tensors: dict[str, Any], device: str) -> dict[str, Any]:
+            return {name: tensor.clone() for name, tensor in tensors.items()}
+
+    placement = Placement(Gpu(), lambda name: Small(), limit=100)
+    placement._chosen["auto"] = Choice("cuda:0", "in this test")
+    monkeypatch.setattr(placement_module, "_placements", {(None, False): placement})
+
+    @dg.asset
+    def first() -> Tensors:
+        return Tensors({"x": torch.ones(20)})
+
+    @dg.asset
+    def second() -> Tensors:
+        return Tensors({"x": torch.zeros(20)})
+
+    tries = []
+
+    @dg.asset(retry_policy=dg.RetryPolicy(max_retries=1))
+    def shaky(first: Tensors) -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise ValueError("once")
+
+    @dg.asset(deps=[shaky])
+    def last(second: Tensors) -> Text:
+        return Text("done")
+
+    result = materialize([first, second, shaky, last])
+    assert result.success
+    assert table(result, "last")[0] == ("second", "uploaded", "cuda:0")
+    assert placement.kept("cuda:0") == 80
 
 
 def test_tensors_that_do_not_fit_are_in_host_memory_and_the_metadata_says_so(
     materialize: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Tiny:
+        def total(self) -> int:
+            return 40
+
         def usable(self) -> int:
             return 10
 

@@ -11,7 +11,7 @@ library = pytest.importorskip("safetensors.torch")
 from resources.errors import BadInput, UnsupportedValue  # noqa: E402
 from resources.store.artifacts import Artifacts, Expected  # noqa: E402
 from resources.store.loader import Safetensors  # noqa: E402
-from resources.store.tensor_files import DTYPES, TensorFile, payload_bytes, read_pt  # noqa: E402
+from resources.store.tensor_files import DTYPES, TensorFile, read_pt, value_bytes  # noqa: E402
 from resources.store.types import Checkpoint, Document, Tensors  # noqa: E402
 
 pytestmark = pytest.mark.train
@@ -51,7 +51,9 @@ def test_every_dtype_comes_back_to_the_bit_also_through_the_library(name: str, t
     path = written(tensors, tmp_path / "t")
     for found in (Safetensors().read(path, "cpu"), library.load_file(path)):
         assert all(same(found[key], tensors[key]) for key in tensors)
-    assert payload_bytes(path) == sum(t.nbytes for t in tensors.values())
+    stored = TensorFile(tensors, "a")
+    assert stored.nbytes == sum(value_bytes(e.dtype, e.shape) for e in stored.entries)
+    assert stored.nbytes == sum(t.nbytes for t in tensors.values())
     library.save_file(tensors, tmp_path / "theirs")
     found = Safetensors().read(tmp_path / "theirs", "cpu")
     assert all(same(found[key], tensors[key]) for key in tensors)
@@ -108,12 +110,44 @@ def test_parts_of_one_tensor_that_do_not_overlap_are_fine(tmp_path: Path) -> Non
 def test_a_tensor_under_two_names_is_stored_once_and_is_one_again(tmp_path: Path) -> None:
     weight = torch.ones(100)
     path = written({"head": weight, "embedding": weight, "view": weight.view(100)}, tmp_path / "t")
-    assert payload_bytes(path) == 400
+    square = torch.arange(4).reshape(2, 2)
+    with pytest.raises(UnsupportedValue, match="share a part"):
+        TensorFile({"x": square, "y": square.t()}, "a")  # one memory, but not one tensor
+    assert 400 < path.stat().st_size < 700
     found = Safetensors().read(path, "cpu")
     found["embedding"][0] = 7
     assert found["head"][0] == found["view"][0] == 7
     moved = Safetensors().move(found, "cpu")
     assert moved["head"] is moved["embedding"]
+
+
+def test_a_tensor_and_its_conjugate_are_two(tmp_path: Path) -> None:
+    z = torch.tensor([1 + 2j, 3 - 1j])
+    meant = {"a": z, "b": z.conj(), "c": z.imag, "d": z.conj().imag}
+    for pair in (("a", "b"), ("c", "d")):
+        found = Safetensors().read(written({name: meant[name] for name in pair}, tmp_path / "t"), "cpu")
+        for name in pair:
+            assert found[name].tolist() == meant[name].tolist()
+
+
+def test_columns_of_one_table_do_not_overlap(tmp_path: Path) -> None:
+    table = torch.arange(40).reshape(10, 4)
+    given = {"features": table[:, :3], "label": table[:, 3], "odd": torch.arange(9)[1::2], "even": torch.arange(9)[::2]}
+    found = Safetensors().read(written(given, tmp_path / "t"), "cpu")
+    assert all(torch.equal(found[name], given[name]) for name in given)
+
+
+def test_a_tensor_larger_than_a_piece(tmp_path: Path) -> None:
+    large = torch.arange(9_000_001)  # 72 MB; a piece has 64 MiB
+    path = written({"x": large}, tmp_path / "t")
+    assert torch.equal(library.load_file(path)["x"], large)
+
+
+def test_a_header_that_no_reader_takes_is_refused() -> None:
+    one = torch.zeros(0)
+    names = {f"{number:06}{'x' * 994}": one for number in range(100_000)}
+    with pytest.raises(UnsupportedValue, match="100000 tensors"):
+        next(iter(TensorFile(names, "a")))
 
 
 def test_whether_tensors_are_tied_is_part_of_the_content() -> None:
@@ -123,6 +157,12 @@ def test_whether_tensors_are_tied_is_part_of_the_content() -> None:
 
 
 WHOLE = torch.arange(10)
+
+
+def freed() -> Any:
+    tensor = torch.ones(3)
+    tensor.untyped_storage().resize_(0)
+    return tensor
 
 
 @pytest.mark.parametrize(
@@ -139,6 +179,9 @@ WHOLE = torch.arange(10)
         ({"x": torch.ones(2, dtype=torch.complex128)}, "complex128"),
         ({"x": torch.quantize_per_tensor(torch.ones(2), 1.0, 0, torch.qint8)}, "qint8"),
         ({"x": torch.nn.Buffer(torch.ones(2)).as_subclass(type("Mine", (torch.Tensor,), {}))}, "a Mine"),
+        ({"x": torch.nested.nested_tensor([torch.ones(1), torch.ones(2)])}, "can't be stored"),
+        ({"x": torch._efficientzerotensor((2,))}, "can't be stored"),
+        ({"x": freed()}, "no memory of its own"),
         ({3: torch.ones(1)}, "under the name 3"),
         ({"__metadata__": torch.ones(1)}, "__metadata__"),
         ({"\ud800": torch.ones(1)}, "UTF-8"),
@@ -200,6 +243,17 @@ def test_a_foreign_pt_becomes_tensors(tmp_path: Path) -> None:
         read_pt(tmp_path / "m.pt")
     with pytest.raises(BadInput, match=r"nothing under 'ema'\. It holds: epoch, state_dict, deep"):
         read_pt(tmp_path / "m.pt", under="ema")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{"a": {"b": torch.ones(1)}, "a.b": torch.zeros(1)}, {1: torch.ones(1), "1": torch.zeros(1)}, torch.ones(2)],
+    ids=["dotted", "number", "bare"],
+)
+def test_no_tensor_of_a_foreign_pt_is_lost_to_a_name(content: Any, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "m.pt")
+    with pytest.raises(BadInput, match=r"two tensors that would be named|one tensor without a name"):
+        read_pt(tmp_path / "m.pt")
 
 
 class Evil:
