@@ -42,6 +42,7 @@ _NEEDS = {
     "e2e": (lambda: shutil.which("chromium") is not None, "no Chromium: install Debian's `chromium`"),
     "docker": (_docker_answers, "no Docker engine answers"),
     "gpu": (_cuda_answers, "no CUDA device"),
+    "strace": (lambda: shutil.which("strace") is not None, "no strace: install Debian's `strace`"),
     "root": (lambda: os.geteuid() == 0, "not root"),
     "train": (lambda: importlib.util.find_spec("transformers") is not None, "run `make setup EXTRAS=train`"),
 }

@@ -128,6 +128,7 @@ def test_a_folder_made_again_by_another_process_is_synced_again(artifacts: Artif
 
 
 @pytest.mark.root
+@pytest.mark.strace
 def test_the_order_of_a_write_by_the_kernels_account(tmp_path: Path, repo: Path) -> None:
     """The same from outside: the system calls of a process that stores a file, as strace sees them."""
     root, log = tmp_path / "store", tmp_path / "trace"
