@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 import tempfile
+import time
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -214,7 +215,7 @@ def dev(
     settings = _settings()
     from dagster_project.commands import daemon
     from dagster_project.instance import WORKSPACE, bury_orphans, opened
-    from resources.store.scratch import collect
+    from resources.store.upkeep.leftovers import scratches
 
     with opened(settings) as instance:
         if daemon.alive(instance):
@@ -224,7 +225,8 @@ def dev(
             raise typer.Exit(1)
         for run in bury_orphans(instance, daemon_alive=False):
             typer.echo(f"run {run.run_id[:8]} was left over from a crash; it is retried")
-    if stale := collect(settings.homes.store, _SCRATCH_DAYS * 86_400):
+    before = time.time() - _SCRATCH_DAYS * 86_400
+    if stale := scratches(settings.homes.store, before=before, dry_run=False).count:
         typer.echo(f"removed the partial results of {stale} runs that nobody took up for {_SCRATCH_DAYS} days")
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         if probe.connect_ex((host, port)) == 0:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import time
 import uuid
 import weakref
 from collections.abc import Callable
@@ -145,18 +144,6 @@ class Scratch:
                         filesystem.current.remove_tree(work)
                 finally:
                     os.close(descriptor)
-
-
-def collect(root: Path, older_than_s: float) -> int:
-    """Delete scratches nothing was written to for so many seconds; return how many."""
-    collected = 0
-    for folder in (root / "scratch").glob("*/*/*"):
-        with suppress(OSError):
-            newest = max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
-            if time.time() - newest > older_than_s:
-                Scratch(root, folder).delete()
-                collected += not folder.exists()
-    return collected
 
 
 def _seal(content: bytes) -> bytes:

@@ -22,6 +22,7 @@ from resources import traces
 from resources.store import durable
 from resources.store.manifests import component
 from resources.store.upkeep.references import objects, references
+from resources.store.upkeep.verifying import CHECKED, CHECKPOINT
 
 _RECORD = ".published.json"  # written by `library.py`
 _YOUNG_S = 60.0
@@ -134,7 +135,7 @@ def _foreign(folder: Path) -> list[str]:
 
 def _forget_verified(root: Path, digests: list[str]) -> None:
     """Delete the rows of these objects from what is remembered of them; a cache that can't be read goes as a whole."""
-    for database, table in ((root / "verified.sqlite", "verified"), (root / "checked.sqlite", "checked")):
+    for database, table in ((root / "verified.sqlite", "verified"), (root / CHECKPOINT, CHECKED)):
         if not database.exists():
             continue
         try:

@@ -21,7 +21,7 @@ from resources.store.blobs import Blobs, DamagedBlob, MissingBlob
 from resources.store.upkeep.collecting import DAY_S, Known
 from resources.store.upkeep.references import Owner, References, objects, owner_by_path, references
 
-CHECKPOINT = "checked.sqlite"
+CHECKPOINT, CHECKED = "checked.sqlite", "checked"
 DAMAGED_OBJECT, MISSING_OBJECT = "damaged object", "missing object"
 DAMAGED_MANIFEST, MISSING_MANIFEST = "damaged manifest", "missing manifest"
 _SAVE_AFTER, _SAVE_AFTER_S = 100, 5.0

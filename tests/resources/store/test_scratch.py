@@ -15,8 +15,9 @@ import pytest
 from resources.store import filesystem
 from resources.store.filesystem import FileSystem
 from resources.store.io_manager import ArtifactStore
-from resources.store.scratch import Scratch, collect, open_scratch
+from resources.store.scratch import Scratch, open_scratch
 from resources.store.types import File, Text
+from resources.store.upkeep.leftovers import scratches
 
 Materialize = Callable[..., dg.ExecuteInProcessResult]
 DIGEST = "d" * 64
@@ -113,7 +114,7 @@ def test_old_scratches_are_collected(root: Path) -> None:
         scratch.put("item", b"x")
     for path in (old.folder, *old.folder.rglob("*")):
         os.utime(path, (time.time() - 8 * 86_400,) * 2)
-    assert collect(root, 7 * 86_400) == 1
+    assert scratches(root, before=time.time() - 7 * 86_400, dry_run=False).names == (f"a/old/{DIGEST}",)
     assert old.get("item") is None
     assert new.get("item") == b"x"
 
@@ -144,7 +145,7 @@ def test_a_retry_finds_it_and_success_deletes_it(materialize: Materialize, store
     assert [part for _, part in seen] == [None, b"half"]
     assert seen[0][0] != seen[1][0]
     assert [path.relative_to(root / "scratch").parts[2] for path in files(root)] == ["e" * 64]
-    assert collect(root, 0) == 1
+    assert scratches(root, before=time.time() + 1, dry_run=False).count == 1
     assert files(root) == []
 
 
