@@ -261,6 +261,9 @@ class _Tick:
         if key in self.asked or len(self.runs) >= self.limits.new_per_tick:
             return
         self.asked.add(key)
+        if original.digest in self.intake.forgotten:
+            self.ledger.close(key)  # forgotten meanwhile; `scriptorium forget` deletes what is known of it
+            return
         copies = self.ledger.copies(key, self.root)
         if not copies:
             self.ledger.close(key)  # its file is gone; should it come back, it is opened again

@@ -10,6 +10,7 @@ from blake3 import blake3
 from dagster._core.definitions.data_version import extract_data_version_from_entry
 
 from resources.intake import identity
+from resources.intake.forgotten import FORGOTTEN, Forgotten
 
 HOUR = 3600.0
 
@@ -310,3 +311,16 @@ def test_a_thousand_files_are_taken_by_fifties_each_once(place, wav):
     place.ticks(2)
     assert len(place.run_keys) == len(set(place.run_keys)) == len(place.keys()) == 1000
     assert len(place.events) == 1000
+
+
+def test_what_was_forgotten_after_it_was_looked_into_is_not_asked_for(place, wav):
+    file = wav(place.inbox / "a.wav")
+    data = place.tick(runs=False, partitions=False, events=False)  # looked into, and the daemon was killed
+    assert data.run_requests
+    Forgotten(place.ledger).note(FORGOTTEN, blake3(file.read_bytes()).hexdigest())
+    for _ in range(2):
+        data = place.tick()
+        assert not data.run_requests
+        assert not data.asset_events
+        assert not data.dynamic_partitions_requests
+    assert place.keys() == []
