@@ -40,7 +40,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     if unknown := set(overrides) - set(resources):
         raise TypeError(f"no such resource: {', '.join(sorted(unknown))}")
     assets = [recording, audio, slides, transcript, subtitles, summary, notes, published]
-    upkeep = upkeep_jobs(assets, settings.homes.cache)
+    upkeep = upkeep_jobs(assets, settings.homes.cache, hub=not settings.offline)
     return dg.Definitions(
         assets=assets,
         jobs=[recordings, renotes, *upkeep],

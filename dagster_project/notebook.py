@@ -1,13 +1,14 @@
 """What was made, in a notebook or a script: `from dagster_project.notebook import load`.
 
 Belongs here: the few functions a person calls there, thin over Dagster's own loading of assets. Does not belong here:
-how values are found and read (`resources/store/io_manager.py`). Nothing is made or changed from here.
+how values are found and read (`resources/store/io_manager.py`). Nothing is made from here.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,6 +19,8 @@ from dagster_project.definitions import build_defs
 from dagster_project.instance import opened
 from dagster_project.settings import Settings
 from resources.errors import ScriptoriumError
+
+_one_at_a_time = threading.RLock()
 
 
 def load(asset: str, key: str | None = None, *, device: str | None = None, run: str | None = None) -> object:
@@ -55,16 +58,17 @@ def keys(product: str = "recordings") -> list[str]:
 @contextmanager
 def _here(settings: Settings) -> Iterator[dg.DagsterInstance]:
     """The instance, with the environment left as it was: the kernel may look at another home next."""
-    before = {name: os.environ.get(name) for name in ("SCRIPTORIUM_HOME", "DAGSTER_HOME")}
-    try:
-        with opened(settings) as instance:
-            yield instance
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+    with _one_at_a_time:  # the environment and the level of logging belong to the whole process
+        before = {name: os.environ.get(name) for name in ("SCRIPTORIUM_HOME", "DAGSTER_HOME")}
+        try:
+            with opened(settings) as instance:
+                yield instance
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
 
 
 @contextmanager

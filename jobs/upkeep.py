@@ -52,12 +52,12 @@ class ReportConfig(dg.Config):
 
 
 def upkeep_jobs(
-    assets: Iterable[dg.AssetsDefinition | dg.AssetSpec], cache: Path | None = None
+    assets: Iterable[dg.AssetsDefinition | dg.AssetSpec], cache: Path | None = None, hub: bool = True
 ) -> list[dg.JobDefinition]:
     """The jobs `verify_store`, `collect_garbage` and `store_report`; they take the store from the resource `store`.
 
     `assets` tell the report which product an asset belongs to. `cache` is the folder of models and fonts; None if
-    there is none to look after.
+    there is none to look after. `hub`: models that came from a hub could be fetched again.
     """
     groups = _groups(assets)
 
@@ -89,6 +89,7 @@ def upkeep_jobs(
                 EventLog(context.instance, config.keep_versions, config.grace_days),
                 Ages(config.grace_days, config.scratch_days, config.bad_days, config.cache_days),
                 cache=cache,
+                hub=hub,
                 dry_run=config.dry_run,
                 trust_event_log=config.trust_event_log,
             )

@@ -8,9 +8,11 @@ import importlib.util
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from dagster._core.storage.defs_state.base import _current_storage
 
 REPO = Path(__file__).resolve().parent.parent
 
@@ -87,6 +89,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCRIPTORIUM_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(autouse=True)
+def _no_instance_left() -> Iterator[None]:
+    """Dagster remembers where the instance opened last keeps its state; after instances that were not closed in the
+    order in which they were opened, that is one that is gone, and definitions of later tests can't be put together.
+    """
+    yield
+    _current_storage.set(None)
 
 
 @pytest.fixture(scope="session")

@@ -153,18 +153,18 @@ class ArtifactIOManager(dg.ConfigurableIOManager):
         if not _wants_dict(context, keys):
             if len(keys) != 1:
                 raise UnsupportedValue(
-                    f"{_input(context)} covers {len(keys)} partitions of {context.asset_key.to_user_string()}.",
+                    f"{_input(context)}it covers {len(keys)} partitions of {context.asset_key.to_user_string()}.",
                     "Annotate it as a dict from partition key to value, such as `dict[str, File]`.",
                 )
             return self._load_one(context, self._record(context, keys[0]))
         found = {key: self._find(context, key) for key in keys}
         gone = [key for key, record in found.items() if record is None]
         if gone and context.definition_metadata.get(_ALLOW_MISSING):
-            context.log.warning(f"{_input(context)}: left out {_some(gone)}, not materialized.")
+            context.log.warning(f"{_input(context)}left out {_some(gone)}, not materialized.")
         elif gone:
             asset = context.asset_key.to_user_string()
             raise MissingArtifact(
-                f"{_input(context)}: {asset} was never materialized for {_some(gone)}.",
+                f"{_input(context)}{asset} was never materialized for {_some(gone)}.",
                 f"Materialize {asset} for {'this partition' if len(gone) == 1 else 'these partitions'} first.",
             )
         return {key: self._load_one(context, record) for key, record in found.items() if record is not None}
@@ -211,7 +211,7 @@ class ArtifactIOManager(dg.ConfigurableIOManager):
         if record is None:
             asset = context.asset_key.to_user_string()
             raise MissingArtifact(
-                f"{_input(context)}: {describe(asset, partition)} was never materialized.",
+                f"{_input(context)}{describe(asset, partition)} was never materialized.",
                 f'Materialize "{asset}"{"" if partition is None else " for this partition"} first.',
             )
         return record
@@ -241,9 +241,9 @@ def set_data_version(step: Any, asset_key: dg.AssetKey, version: str) -> None:
 def _load(artifacts: Artifacts, record: Record, device: str | None) -> tuple[object, report.Line]:
     if record.manifest is None:
         raise MissingArtifact(
-            f"{describe(record.asset, record.partition, record.run)}: this materialization has no stored value"
+            f"{describe(record.asset, record.partition, record.run or None)}: this materialization has no stored value"
             " (it returned nothing, is external, or was reported by hand).",
-            f"{make_again(record.asset, record.partition)} If it never has a value, depend on it with `deps=`.",
+            f"If it never has one, depend on it with `deps=`. If not: {make_again(record.asset, record.partition)}",
         )
     expected = Expected(record.asset, record.partition, record.run, record.digest)
     value, transfer = artifacts.load(record.manifest, expected, device)
@@ -295,7 +295,7 @@ def _step_key(step: Any) -> tuple[str, str, int]:
 
 
 def _input(context: dg.InputContext) -> str:
-    return f'Input "{context.name}"' if context.has_input_name else f'Asset "{context.asset_key.to_user_string()}"'
+    return f'Input "{context.name}": ' if context.has_input_name else ""
 
 
 def _some(keys: list[str]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 from collections.abc import Callable, Mapping
 from io import FileIO
 from pathlib import Path, PurePosixPath
@@ -19,6 +20,7 @@ from resources.store.durable import NewFile
 from resources.store.types import safe_name
 
 _RECORD = ".published.json"
+_log = logging.getLogger(__name__)
 
 
 class Library:
@@ -31,7 +33,8 @@ class Library:
         """Make `<root>/<folder>/` hold these files; return name -> BLAKE3 digest (hex).
 
         Each file is replaced as a whole, one that is the same already is left alone. Names published here earlier and
-        no longer wanted are removed, unless somebody has changed them; files of others are never touched.
+        no longer wanted are removed, unless somebody has changed them; files of others are never touched. One that
+        somebody changed, or put here under such a name, is kept as `<name> (yours).<suffix>`.
         Raises: DiskFull; OSError if the folder can't be written.
         """
         where = self._folder(folder)
@@ -44,6 +47,7 @@ class Library:
             coming = {name: sorted({*earlier.get(name, []), digest}) for name, digest in digests.items()}
             self._write_record(where, {**earlier, **coming})
             for name, digest in digests.items():
+                _spare(where / name, [digest, *earlier.get(name, [])])
                 self._place(files[name], where / name, digest)
             for name in sorted(earlier.keys() - digests.keys()):
                 if _holds(where / name, earlier[name]):
@@ -97,6 +101,22 @@ class Library:
                 if error.errno != errno.EXDEV:  # one disk, mounted twice
                     raise
         raise OSError(errno.EXDEV, f"{self._root} spans several file systems", str(final))
+
+
+def _spare(path: Path, digests: list[str]) -> None:
+    """Give what is not ours another name, before a file of ours takes its own."""
+    if not (path.exists() or path.is_symlink()) or _holds(path, digests):
+        return
+    number = 1
+    while True:
+        again = "" if number == 1 else f" {number}"
+        other = path.with_name(f"{path.stem} (yours{again}){path.suffix}")
+        if not (other.exists() or other.is_symlink()):
+            break
+        number += 1
+    filesystem.current.replace(path, other)
+    durable.sync_folder(path.parent)
+    _log.warning("%s was changed by somebody; it is %s now", path, other.name)
 
 
 def _clone(source: FileIO, target: NewFile) -> str:

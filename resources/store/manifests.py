@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from urllib.parse import quote
 from blake3 import blake3
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from resources.errors import ScriptoriumError
 from resources.store import durable
 from resources.store.tensor_files import value_bytes
 from resources.store.types import safe_name
@@ -74,6 +76,10 @@ class Manifest(BaseModel):
     def data_version(self) -> str:
         """BLAKE3 (hex) of the sorted (name, digest) list: equal content, equal version."""
         return data_version({file.name: file.digest for file in self.files})
+
+
+class UnreadableStore(ScriptoriumError):
+    """A folder of the store can't be listed."""
 
 
 class DamagedManifest(Exception):
@@ -147,9 +153,33 @@ def read(root: Path, relative: str) -> Manifest:
 
 
 def stored(root: Path) -> Iterator[str]:
-    """The paths, relative to `root`, of all manifests that are there, sound or not, in no order."""
-    for path in (root / "assets").glob("*/*/*.json"):
-        yield path.relative_to(root).as_posix()
+    """The paths, relative to `root`, of all manifests that are there, sound or not, in no order.
+
+    Raises: UnreadableStore if a folder can't be listed: its manifests must not count as gone.
+    """
+    for asset in _folders(root / "assets"):
+        for partition in _folders(asset):
+            for file in _listed(partition):
+                if file.name.endswith(".json"):
+                    yield Path(file.path).relative_to(root).as_posix()
+
+
+def _folders(folder: Path) -> Iterator[Path]:
+    for entry in _listed(folder):
+        if entry.is_dir(follow_symlinks=False):
+            yield Path(entry.path)
+
+
+def _listed(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        return list(os.scandir(folder))
+    except FileNotFoundError:  # none yet, or collected a moment ago
+        return []
+    except OSError as error:
+        raise UnreadableStore(
+            f"{folder} can't be listed ({error.strerror}), so it can't be told which manifests are there.",
+            "Give this user the right to read it, or check the disk.",
+        ) from error
 
 
 def _seal(manifest: Manifest) -> bytes:

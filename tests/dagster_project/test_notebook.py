@@ -107,7 +107,7 @@ def test_an_error_is_of_its_own_kind_and_a_line(shelf: Shelf) -> None:
     shelf.make("text", "a")
     with pytest.raises(MissingArtifact) as never:
         load("text", "b")
-    assert str(never.value) == 'Asset "text": asset "text", partition "b" was never materialized. ' + (
+    assert str(never.value) == 'asset "text", partition "b" was never materialized. ' + (
         'Materialize "text" for this partition first.'
     )
     with opened(shelf.settings) as instance:

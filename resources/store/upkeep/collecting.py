@@ -87,6 +87,7 @@ def collect(
     ages: Ages | None = None,
     *,
     cache: Path | None = None,
+    hub: bool = True,
     dry_run: bool = True,
     trust_event_log: bool = False,
     now: float | None = None,
@@ -94,8 +95,9 @@ def collect(
     """Remove what nobody needs, or only say what would be removed (`dry_run`).
 
     `mark` asks the event log. It is called twice: before the lock is taken, and while it is held, when it should be
-    quick. `now` is the time that ages are counted from, in seconds since the epoch; the present if None.
-    Raises: ForeignEventLog, before anything is removed; OSError if something can't be removed.
+    quick. `hub` says whether models of a hub could be fetched again. `now` is the time that ages are counted from, in
+    seconds since the epoch; the present if None.
+    Raises: ForeignEventLog, UnreadableStore, before anything is removed; OSError if something can't be removed.
     """
     ages, now = ages or Ages(), time.time() if now is None else now
     sweep = _Sweep(root, now - ages.grace * DAY_S, trust_event_log)
@@ -112,7 +114,7 @@ def collect(
         temporary=leftovers.temporary_files(root, now=now, dry_run=dry_run),
         scratch=leftovers.scratches(root, before=now - ages.scratch * DAY_S, dry_run=dry_run),
         bad=leftovers.set_aside(root, before=now - ages.bad * DAY_S, dry_run=dry_run),
-        cache=leftovers.cached(cache, before=now - ages.cache * DAY_S, dry_run=dry_run)
+        cache=leftovers.cached(cache, before=now - ages.cache * DAY_S, dry_run=dry_run, hub=hub)
         if cache and cache.is_dir()
         else _NOTHING,
         unreadable=sweep.unreadable,

@@ -27,6 +27,7 @@ class EventLog:
 
     def __init__(self, instance: dg.DagsterInstance, keep_versions: int = 0, grace_days: float = 0) -> None:
         self._instance, self._keep_versions, self._grace_s = instance, keep_versions, grace_days * 86_400
+        self._refusals: dict[str, set[str]] = {}
         self._cursors: dict[dg.AssetKey, str] = {}
         # By asset and partition: manifest -> its run and the time of its last event, in the order of those.
         self._versions: dict[tuple[str, str | None], dict[str, tuple[str, float]]] = defaultdict(dict)
@@ -41,19 +42,28 @@ class EventLog:
             manifests = list(reversed(versions))
             named.update(manifests)
             newest.add(manifests[0])
-            for manifest in self._kept(versions, manifests):
+            for manifest in self._kept(asset, versions, manifests):
                 keep[manifest] = Owner(asset, partition, versions[manifest][0])
         return Known(keep, frozenset(newest), frozenset(named))
 
-    def _kept(self, versions: dict[str, tuple[str, float]], manifests: list[str]) -> list[str]:
-        n = self._keep_versions
-        if not n:
+    def _kept(self, asset: str, versions: dict[str, tuple[str, float]], manifests: list[str]) -> list[str]:
+        """Of `manifests`, newest first, those that must stay. What a blocking check refused doesn't count as kept."""
+        n, since = self._keep_versions, time.time() - self._grace_s
+        if len(manifests) <= n or not n:
             return manifests
-        since = time.time() - self._grace_s
-        # The version n places above another one pushed it out.
-        return manifests[:n] + [
-            m for above, m in zip(manifests, manifests[n:], strict=False) if versions[above][1] > since
-        ]
+        kept, good = [], list[float]()  # `good`: when each version above was made that no check refused
+        for manifest in manifests:
+            run, made = versions[manifest]
+            if len(good) < n or good[-n] > since:  # the n-th newer one pushes it out
+                kept.append(manifest)
+            if not self._refused(asset, run):
+                good.append(made)
+        return kept
+
+    def _refused(self, asset: str, run: str) -> bool:
+        if run not in self._refusals:
+            self._refusals[run] = {key.to_user_string() for key in records.refused(self._instance, run)}
+        return asset in self._refusals[run]
 
     def _new_events(self, key: dg.AssetKey) -> Iterator[dg.EventLogRecord]:
         more = True

@@ -55,7 +55,7 @@ def temporary_files(root: Path, *, now: float, dry_run: bool) -> Part:
 def scratches(root: Path, *, before: float, dry_run: bool) -> Part:
     """Partial results to which nothing was written since `before` (seconds since the epoch)."""
     found = []
-    for folder in (root / "scratch").glob("*/*/*"):
+    for folder in _below(root / "scratch", 3):
         newest, size = _last_written(folder)
         if newest >= before:
             continue
@@ -82,15 +82,18 @@ def set_aside(root: Path, *, before: float, dry_run: bool) -> Part:
     return part(found)
 
 
-def cached(cache: Path, *, before: float, dry_run: bool) -> Part:
+def cached(cache: Path, *, before: float, dry_run: bool, hub: bool = True) -> Part:
     """Entries of the cache of which no file was read or written since `before` (seconds since the epoch).
 
     An entry (a joined model, the cut fonts, one downloaded model) goes as a whole, by one rename, so that nobody finds
     half of it; it is made or fetched again when it is next needed. Where the disk keeps no access times (`noatime`),
-    it can't be told what is used, and only what an earlier collection left behind goes.
+    it can't be told what is used, and only what an earlier collection left behind goes. Without `hub`, what came from
+    one stays: it could not be fetched again.
     """
     found = []
     for path in _entries(cache):
+        if not hub and path.parent.name == _SHARED:
+            continue
         left_behind = path.name.startswith(_ASIDE)
         if not left_behind and (not keeps_access_times(cache) or _last_used(path) >= before):
             continue
@@ -130,6 +133,21 @@ def _listed(folder: Path) -> list[Path]:
         return []
 
 
+def _below(folder: Path, depth: int) -> Iterator[Path]:
+    """What lies so many levels below a folder; what vanishes meanwhile is left out."""
+    if not depth:
+        yield folder
+    elif folder.is_dir() and not folder.is_symlink():
+        for path in _listed(folder):
+            yield from _below(path, depth - 1)
+
+
+def _tree(folder: Path) -> Iterator[Path]:
+    """All that lies in a folder, at any depth; what vanishes meanwhile is left out."""
+    for where, folders, files in os.walk(folder):
+        yield from (Path(where, name) for name in (*folders, *files))
+
+
 def _is_abandoned(path: Path) -> bool:
     """Whether no living process has the temporary file locked; its name is never used again."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -149,7 +167,7 @@ def _remove(path: Path) -> None:
 def _last_written(folder: Path) -> tuple[float, int]:
     """When anything in a folder was last written, itself included, and the bytes of its files."""
     newest, size = 0.0, 0
-    for path in (folder, *folder.rglob("*")):
+    for path in (folder, *_tree(folder)):
         try:
             status = path.lstat()
         except FileNotFoundError:  # a living process is at work
@@ -166,7 +184,7 @@ def _last_used(path: Path) -> float:
 
 
 def _files(path: Path) -> Iterator[os.stat_result]:
-    below = path.rglob("*") if path.is_dir() and not path.is_symlink() else [path]
+    below = _tree(path) if path.is_dir() and not path.is_symlink() else [path]
     for file in below:
         with suppress(FileNotFoundError):
             if not file.is_symlink() and not file.is_dir():

@@ -92,6 +92,9 @@ def verify(
     if not root.is_dir():
         return Verification(0, 0, 0, 0.0, 0, ())
     found = references(root)  # first: an object is there before the manifest that names it
+    if known is not None and found.entries and not known.named & found.entries.keys():
+        log.warning("Dagster's event log knows none of these manifests, so each counts as needed. Check DAGSTER_HOME.")
+        known = None
     sizes = {digest: status.st_size for digest, status in objects(root)}
     checked = _Checked(root / CHECKPOINT, sizes.keys(), log)
     due = sorted(

@@ -88,13 +88,32 @@ def test_what_is_no_longer_published_goes_and_what_is_not_ours_stays(
     (library / "r/slide-002.jpg").write_bytes(b"mine too")
     store.publish("r", {"notes.pdf": made["notes.pdf"]})
     assert visible(library / "r") == ["my notes.txt", "notes.pdf", "slide-002.jpg"]
+    (library / "r/slide-002.jpg").unlink()
     store.publish("r", made)
     (library / "r/notes.md").write_text("edited by a person")
     store.publish("r", {"notes.pdf": made["notes.pdf"]})
-    assert visible(library / "r") == ["my notes.txt", "notes.md", "notes.pdf", "slide-002.jpg"]
+    assert visible(library / "r") == ["my notes.txt", "notes.md", "notes.pdf"]
     assert (library / "r/notes.md").read_text() == "edited by a person"
     store.publish("r", {})
-    assert visible(library / "r") == ["my notes.txt", "notes.md", "slide-002.jpg"]
+    assert visible(library / "r") == ["my notes.txt", "notes.md"]
+
+
+def test_what_a_person_wrote_is_kept_beside_the_new_edition(
+    store: ArtifactStore, library: Path, made: dict[str, Path]
+) -> None:
+    (library / "r").mkdir(parents=True)
+    (library / "r/notes.pdf").write_bytes(b"scanned by hand")
+    store.publish("r", made)
+    assert (library / "r/notes (yours).pdf").read_bytes() == b"scanned by hand"
+    for text in ("edited", "edited again"):
+        (library / "r/notes.md").write_text(text)
+        store.publish("r", made)
+    assert (library / "r/notes.md").read_bytes() == made["notes.md"].read_bytes()
+    assert (library / "r/notes (yours).md").read_text() == "edited"
+    assert (library / "r/notes (yours 2).md").read_text() == "edited again"
+    made["notes.md"].write_text("# A new edition\n")  # over an old one of ours nothing is kept
+    store.publish("r", made)
+    assert len([path for path in (library / "r").iterdir() if "yours" in path.name]) == 3
 
 
 def test_publishing_the_same_again_touches_nothing(store: ArtifactStore, library: Path, made: dict[str, Path]) -> None:

@@ -20,11 +20,11 @@ from resources.store import lock
 from resources.store.artifacts import Artifacts, Expected
 from resources.store.blobs import Blobs
 from resources.store.filesystem import FileSystem, using
-from resources.store.manifests import Manifest, StoredFile, write
+from resources.store.manifests import Manifest, StoredFile, UnreadableStore, write
 from resources.store.records import Record
 from resources.store.scratch import open_scratch
 from resources.store.types import Text
-from resources.store.upkeep import collecting
+from resources.store.upkeep import collecting, leftovers
 from resources.store.upkeep.collecting import Ages, Collection, ForeignEventLog, Known, collect
 from resources.store.upkeep.known import EventLog
 from resources.store.upkeep.leftovers import keeps_access_times
@@ -425,6 +425,77 @@ def test_only_the_newest_versions_are_kept_if_so_asked(
     instance.report_runless_asset_event(dg.AssetMaterialization("title", metadata={"manifest": str(first)}))
     assert log().keep.keys() == {first, third}
     assert log().newest == {first}
+
+
+def test_a_refused_version_does_not_push_out_a_good_one(
+    instance: dg.DagsterInstance, materialize: Callable[..., Any], latest: Callable[..., Record]
+) -> None:
+    good = [True]
+
+    @dg.asset(dagster_type=Text, check_specs=[dg.AssetCheckSpec("sound", asset="checked", blocking=True)])
+    def checked() -> dg.MaterializeResult:
+        result = dg.AssetCheckResult(passed=good[0], check_name="sound")
+        return dg.MaterializeResult(value=Text(f"{len(paths)}"), check_results=[result])
+
+    paths: list[Any] = []
+    for passed in (True, True, False):
+        good[0] = passed
+        materialize([checked])
+        paths.append(latest("checked").manifest)
+    assert EventLog(instance, keep_versions=1)().keep.keys() == {paths[2], paths[1]}
+
+
+def test_a_folder_that_can_not_be_listed_ends_it_before_anything_goes(
+    root: Path, put: Callable[..., str], age: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = put("known", "r1")
+    put("garbage", "r2", asset="b")
+    age()
+    before = sorted(root.rglob("*"))
+    scandir = os.scandir
+
+    def refusing(where: Any) -> Any:
+        if str(where).endswith("assets/a"):
+            raise PermissionError(13, "Permission denied", str(where))
+        return scandir(where)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(UnreadableStore, match=r"assets/a can't be listed \(Permission denied\)"):
+        collect(root, lambda: known(path), dry_run=False, trust_event_log=True)
+    monkeypatch.undo()
+    assert sorted(root.rglob("*")) == before
+
+
+def test_what_vanishes_while_it_is_looked_at_is_no_error(root: Path) -> None:
+    stop = threading.Event()
+
+    def churn() -> None:
+        while not stop.is_set():
+            scratch = open_scratch(root, "a", "k", "d")
+            scratch.put("item", b"x")
+            scratch.delete()
+
+    threads = [threading.Thread(target=churn) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(1500):
+            leftovers.scratches(root, before=0, dry_run=True)
+            leftovers.tree_bytes(root / "scratch")
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(10)
+
+
+def test_offline_no_model_of_a_hub_goes(home: Path, root: Path, artifacts: Artifacts) -> None:
+    cache = home / "cache"
+    for name in ("huggingface/models--x/blob", "fonts/face.ttf"):
+        (cache / name).parent.mkdir(parents=True)
+        (cache / name).write_bytes(b"x")
+    later = time.time() + 400 * DAY_S
+    assert collect(root, lambda: known(), cache=cache, hub=False, now=later).cache.names == ("fonts",)
+    assert collect(root, lambda: known(), cache=cache, now=later).cache.count == 2
 
 
 def test_what_was_wiped_is_not_known(

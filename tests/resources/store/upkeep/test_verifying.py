@@ -228,6 +228,13 @@ def test_an_object_that_may_not_be_read_is_named_and_left_where_it_is(
     assert verify(root, log).checked == 1
 
 
+def test_an_event_log_of_another_home_gives_no_all_clear(root: Path, put: Callable[..., tuple[str, str]]) -> None:
+    _, digest = put("needed")
+    Blobs(root).path(digest).unlink()
+    (problem,) = verify(root, log, known=Known({}, frozenset(), frozenset())).problems
+    assert problem.matters
+
+
 def test_a_store_that_was_never_used_is_sound(home: Path) -> None:
     assert verify(home / "none", log).problems == ()
     assert not (home / "none").exists()
