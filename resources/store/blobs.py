@@ -111,8 +111,8 @@ class Blobs:
                 return False
             try:
                 found = durable.hash_open(file)
-            except OSError as error:
-                raise self._unreadable(digest, error) from None
+            except OSError:
+                found = self._hash_again(digest)
         if found != digest or not fits:
             raise DamagedBlob(digest, found, self._set_aside(digest, status))
         self._verified.remember(status, digest)
@@ -152,6 +152,15 @@ class Blobs:
         # Another writer may have renamed it a moment ago and not have synced the folder yet.
         durable.sync_folder(self.path(digest).parent)
         return Blob(digest, size, written=False)
+
+    def _hash_again(self, digest: str) -> str:
+        """The digest of an object that could not be read just now: a loose cable is no reason to set it aside."""
+        try:
+            return durable.hash_file(self.path(digest))
+        except FileNotFoundError:
+            raise MissingBlob(digest) from None
+        except OSError as error:
+            raise self._unreadable(digest, error) from None
 
     def _unreadable(self, digest: str, error: OSError) -> MissingBlob | DamagedBlob:
         """What to raise for an object that can't be read, now set aside; errors of other kinds are raised here."""

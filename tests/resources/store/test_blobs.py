@@ -4,6 +4,7 @@ import array
 import errno
 import os
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +112,22 @@ def test_chunks_that_fail_half_way_leave_nothing(root: Path) -> None:
         Blobs(root).add([os.urandom(2 * PIECE)])
     assert list((root / "tmp").iterdir()) == []
     assert not (root / "objects").exists()
+
+
+def test_an_object_that_can_be_read_at_the_second_try_stays(root: Path) -> None:
+    class Loose(FileSystem):
+        fails = 1
+
+        def read_into(self, file: FileIO, buffer: memoryview) -> int:
+            if self.fails:
+                self.fails -= 1
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return super().read_into(file, buffer)
+
+    root.mkdir()
+    blobs = Blobs(root)
+    blob = blobs.add(b"x" * 5000)
+    with filesystem.using(Loose()):
+        assert blobs.verify(blob.digest, blob.size)
+    assert blobs.path(blob.digest).exists()
+    assert not (root / "bad").exists()
