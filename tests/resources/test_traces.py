@@ -14,14 +14,14 @@ NAME = "Geheimes Gespräch.mp4"
 
 
 def _found(root: Path, *texts: str, skip: tuple[Path, ...] = ()) -> list[tuple[str, str]]:
-    return [(str(path.relative_to(root)), where) for path, where in traces.search([root], texts, skip)[0]]
+    return [(str(path.relative_to(root)), where) for path, where, _ in traces.search([root], texts, skip)[0]]
 
 
 def test_a_text_is_found_across_the_blocks_of_a_file(tmp_path: Path) -> None:
     file = tmp_path / "large.bin"
     file.write_bytes(b"x" * ((8 << 20) - 5) + NAME.encode() + b"x" * 1000)
     found, files, size = traces.search([tmp_path], [NAME], [])
-    assert found == [(file, "its bytes")]
+    assert found == [(file, "its bytes", True)]
     assert (files, size) == (1, file.stat().st_size)
 
 
@@ -115,7 +115,54 @@ def test_lines_are_blanked_in_place(tmp_path: Path) -> None:
     log = tmp_path / "failures.log"
     log.write_text("one\ntwo secret\nthree\nsecret four")
     with log.open("ab") as appending:
-        assert traces.blank_lines(log, [b"secret"]) == 2
+        assert traces.blank_lines(log, traces.naming(["secret"])) == 2
         appending.write(b"\nfive\n")
     assert log.read_text() == "one\n          \nthree\n           \nfive\n"
-    assert traces.blank_lines(tmp_path / "absent.log", [b"secret"]) == 0
+    assert traces.blank_lines(tmp_path / "absent.log", traces.naming(["secret"])) == 0
+
+
+def test_where_only_a_doubtful_text_is_that_is_told(tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text("my secret talk")
+    (tmp_path / "two.txt").write_text("a talk")
+    with closing(sqlite3.connect(tmp_path / "three.db")) as database, database:
+        database.execute("create table said (text text)")
+        database.executemany("insert into said values (?)", [("a talk",), ("my secret",)])
+        database.execute("create table heard (text text)")
+        database.execute("insert into heard values ('a talk')")
+    found, _, _ = traces.search([tmp_path], ["secret"], [], doubtful=["talk"])
+    assert sorted((trace.path.name, trace.where, trace.sure) for trace in found) == [
+        ("one.txt", "its bytes", True), ("three.db", "table heard", False), ("three.db", "table said", True),
+        ("two.txt", "its bytes", False),
+    ]  # fmt: skip
+
+
+def test_of_a_database_only_those_rows_are_left_out_that_may_be_there(tmp_path: Path) -> None:
+    path = tmp_path / "intake.sqlite"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("pragma journal_mode = wal")
+        database.execute("create table files (path text, state text)")
+        database.execute("insert into files values ('secret', 'ignored')")
+        database.commit()
+        allowed = {path: lambda row: row["state"] == "ignored"}
+        assert _found(tmp_path, "secret")
+        assert traces.search([tmp_path], ["secret"], [], allowed=allowed)[0] == []
+        database.execute("insert into files values ('secret', 'taken')")
+        database.commit()
+        assert [trace.where for trace in traces.search([tmp_path], ["secret"], [], allowed=allowed)[0]] == [
+            "table files"
+        ]
+
+
+def test_what_was_clean_and_has_not_changed_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, clean, told = tmp_path / "a.txt", dict[Path, tuple[int, ...]](), list[tuple[int, int]]()
+    file.write_text("nothing")
+    traces.search([tmp_path], ["secret"], [], clean=clean)
+    assert clean == {}  # written a moment ago
+    monkeypatch.setattr(traces, "_SETTLED_S", -1.0)
+    traces.search([tmp_path], ["nothing"], [], clean=clean)
+    assert clean == {}  # it holds what is looked for
+    traces.search([tmp_path], ["secret"], [], clean=clean, watch=lambda *step: told.append(step))
+    assert told == [(6, 7), (7, 7)]
+    assert traces.search([tmp_path], ["nothing"], [], clean=clean) == ([], 1, 7)  # known to be clean: not read
+    file.write_text("a secret")
+    assert [trace.path for trace in traces.search([tmp_path], ["secret"], [], clean=clean)[0]] == [file]

@@ -3,7 +3,8 @@
 Belongs here: manifests, objects, partial results, what was set aside, temporary files, the published folder.
 Does not belong here: what Dagster keeps (`commands/erasing.py`), and collecting garbage (`collecting.py`).
 Objects go before the manifests that name them, so that a deletion that was cut off finds them again. With them go all
-objects that no manifest names: a run that was killed leaves such, and nobody can tell whose they are.
+objects that no manifest names: a run that was killed leaves such, and nobody can tell whose they are. But they may be
+those of a manifest that is lost or damaged: while one is, that is known to be needed, no object goes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -33,7 +34,8 @@ _YOUNG_S = 60.0
 class Holdings:
     """What is there of a partition. Sizes are in bytes, digests those of objects.
 
-    `unknown` are the damaged manifests of others: while there are any, nobody knows whose an object is, and none goes.
+    `unknown` are the manifests of others that are damaged, or needed and not there, with what is wrong with each: while
+    there are any, nobody knows whose an object is, and none goes. `names` are those of files in manifests of others.
     """
 
     manifests: list[str] = field(default_factory=list)
@@ -45,16 +47,18 @@ class Holdings:
     scratch: list[Path] = field(default_factory=list)
     published: Path | None = None
     foreign: list[str] = field(default_factory=list)
+    names: frozenset[str] = frozenset()
 
     @property
     def bytes(self) -> int:
         return sum(self.objects.values()) + sum(self.unnamed.values())
 
 
-def find(root: Path, published: Path, partition: str) -> Holdings:
+def find(root: Path, published: Path, partition: str, needed: Iterable[str] = ()) -> Holdings:
     """What the store under `root` holds of `partition`, whatever the asset.
 
-    `published` is its folder in the library.
+    `published` is its folder in the library. `needed` are the paths, relative to the root, of manifests that Dagster
+    still names.
     """
     known, name = references(root), component(partition)
 
@@ -66,17 +70,21 @@ def find(root: Path, published: Path, partition: str) -> Holdings:
     others = {digest for digest, paths in by_digest.items() if not all(map(is_its_own, paths))}
     mine = {digest for digest, paths in by_digest.items() if any(map(is_its_own, paths))}
     aside = [path for path in _listed(root / "bad") if path.name.partition("-")[0] not in others]
+    unknown = {path: why for path, why in known.damaged.items() if not is_its_own(path)}
+    lost = {path for path in needed if not is_its_own(path)} - known.entries.keys() - known.damaged.keys()
+    unknown |= dict.fromkeys(sorted(lost), "it is not there")
     there = published if published.is_symlink() or published.exists() else None
     return Holdings(
         manifests=[path for path in (*known.entries, *known.damaged) if is_its_own(path)],
         objects={digest: size for digest, size in sizes.items() if digest in mine - others},
         unnamed={digest: size for digest, size in sizes.items() if digest not in mine | others},
         shared={digest: size for digest, size in sizes.items() if digest in mine & others},
-        unknown={path: why for path, why in known.damaged.items() if not is_its_own(path)},
+        unknown=unknown,
         aside=aside,
         scratch=[folder for folder in (root / "scratch").glob("*/*") if folder.name == name],
         published=there,
         foreign=[] if there is None or there.is_symlink() else _foreign(there),
+        names=frozenset(name for path, e in known.entries.items() if not is_its_own(path) for name, _, _ in e.files),
     )
 
 
@@ -101,14 +109,22 @@ def delete(root: Path, holdings: Holdings, partition: str) -> None:
             _remove(folder)
 
 
-def sweep_temporary(folders: Iterable[Path], within_s: float = _YOUNG_S + 5) -> None:
-    """Delete the temporary files of dead writers, and wait for those so young that their writers may yet lock them."""
-    end = time.monotonic() + within_s
+def sweep_temporary(
+    folders: Iterable[Path], waiting: Callable[[], object] = lambda: None, within_s: float = _YOUNG_S + 5
+) -> None:
+    """Delete the temporary files of dead writers, and wait for those so young that their writers may yet lock them.
+
+    `waiting` is called once, before it waits.
+    """
+    end, told = time.monotonic() + within_s, False
     for folder in folders:
         if not folder.is_dir():
             continue
         durable.sweep(folder)
         while any(map(_is_abandoned, _listed(folder))) and time.monotonic() < end:
+            if not told:
+                waiting()
+                told = True
             time.sleep(1)
             durable.sweep(folder)
 

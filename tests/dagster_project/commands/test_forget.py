@@ -203,6 +203,7 @@ def test_nothing_of_it_is_left_and_nothing_else_is_lost(home: Home, capfd: pytes
     assert home.holding(*texts) == {"intake.sqlite": [NAME, TITLE]}  # it goes on leaving the original alone
     said = capfd.readouterr().out
     assert str(home.original) in said
+    assert "but the rows of the intake by which the inbox leaves the original alone" in said
     home.original.unlink()
     home.tick()
     assert home.holding(*texts) == {}
@@ -561,3 +562,92 @@ def test_what_killed_runs_and_reports_left_behind_goes_too(home: Home) -> None:
     assert home.holding("a secret") == {}
     with home.instance() as instance:
         assert [run.tags["dagster/partition"] for run in instance.get_runs()] == [other]
+
+
+def _take_in(instance: dg.DagsterInstance, key: str, path: str) -> None:
+    """As `scriptorium notes` reports a file that lies anywhere."""
+    instance.report_runless_asset_event(
+        dg.AssetMaterialization("recording", partition=key, metadata={"path": dg.MetadataValue.path(path)})
+    )
+
+
+def test_what_others_are_called_too_is_theirs(home: Home, capfd: pytest.CaptureFixture[str]) -> None:
+    secret, other = home.secret, home.other
+    long = "Lecture on the history of glaciers and their moraines, part "  # 60 characters: cut, both are the same
+    log = home.settings.homes.failures_log
+    lines = {
+        "mine by its name": failures_log.line("refused", f"{long}1.mp4", "No sound.", "Add some."),
+        "mine by its key": failures_log.line("failed", f"{long}2.mp4", "No room.", "", where=f"({secret}) at notes"),
+        "of another": failures_log.line("refused", f"{long}2.mp4", "No sound.", "Add some."),
+        "of another whose name ends alike": failures_log.line("refused", f"My {NAME}", "No sound.", "Add some."),
+        "of another by its key": failures_log.line("failed", NAME, "No room.", "", where=f"({other}) at notes"),
+    }
+    for line in lines.values():
+        failures_log.append(log, line)
+    with home.instance() as instance:
+        _take_in(instance, secret, f"/somewhere/{long}1.mp4")
+        _take_in(instance, secret, "/somewhere/audio.flac")  # as a file is called in every manifest of audio
+        _take_in(instance, other, f"/elsewhere/{long}2.mp4")
+        _take_in(instance, other, f"/elsewhere/My {NAME}")
+    (home.home / "intake.sqlite").unlink()  # it is but a cache
+    assert home.forget(secret), capfd.readouterr().out
+    said = capfd.readouterr().out
+    assert "warn  name: its name is that of others" in said
+    assert "history/runs/index.db: table event_logs" in said
+    assert "store/assets" not in said
+    left = log.read_text()
+    assert [what for what, line in lines.items() if line in left] == [what for what in lines if "of another" in what]
+    with home.instance() as instance:
+        assert len(_materializations(instance, "recording", other)) == 3
+
+
+@pytest.mark.parametrize("away", ["all manifests", "those of another recording"])
+def test_while_manifests_are_away_no_object_goes(home: Home, away: str, capfd: pytest.CaptureFixture[str]) -> None:
+    secret, other = home.secret, home.other
+    root, aside = home.home / "store", home.home.parent / "away"
+    paths = list(manifests.stored(root)) if away == "all manifests" else [
+        path for path in manifests.stored(root) if path.split("/")[2] == other
+    ]  # fmt: skip
+    for path in paths:
+        (aside / path).parent.mkdir(parents=True)
+        (root / path).rename(aside / path)
+    objects = set(_names(root))
+    try:
+        assert not home.forget(secret)
+        assert set(_names(root)) == objects
+        said = capfd.readouterr().out
+        assert "it is not there" in said
+        assert "backup" in said
+    finally:
+        for path in paths:
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (aside / path).rename(root / path)
+        shutil.rmtree(aside)
+    assert home.forget(secret)
+    assert set(_users(home).values()) == {frozenset([other])}
+    assert set(_names(root)) == set(_users(home))
+
+
+def test_the_ledger_is_searched_too(home: Home, capfd: pytest.CaptureFixture[str]) -> None:
+    secret = home.secret
+    with closing(sqlite3.connect(home.home / "intake.sqlite")) as ledger, ledger:
+        ledger.execute(
+            "insert into originals (asset, key, digest, path, size, mtime_ns) values ('films', ?, 'd', 'p', 1, 1)",
+            (secret,),
+        )
+    assert not home.forget(secret)
+    assert "intake.sqlite: table originals" in capfd.readouterr().out
+    with closing(sqlite3.connect(home.home / "intake.sqlite")) as ledger, ledger:
+        ledger.execute("delete from originals where asset = 'films'")
+    assert home.forget(secret)
+
+
+def test_it_says_what_takes_long(home: Home, capfd: pytest.CaptureFixture[str]) -> None:
+    young = home.home / "store" / "tmp" / "0123"
+    young.write_text("half written")
+    os.utime(young, (time.time() - 50, time.time() - 50))
+    assert home.forget(home.secret)
+    said = capfd.readouterr().err
+    places = [said.find(text) for text in ("as soon as no run", "Waiting a minute", "Searching", "searching: ")]
+    assert -1 not in places, said
+    assert places == sorted(places)
