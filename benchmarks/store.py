@@ -88,15 +88,14 @@ def synced(save: Callable[[Path], None], path: Path) -> None:
 class Sides:
     """The three ways of storing and loading, in one folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.root = folder / "store"
+    def __init__(self, folder: Path, root: Path) -> None:
+        self.root = root
         self.paths = {"safetensors": folder / "bare.safetensors", "torch": folder / "bare.pt"}
-        self.manifest = ""
+        self.manifest, self.run = "", folder.name
 
     def store(self, side: str, tensors: dict[str, torch.Tensor]) -> None:
         if side == "ours":
-            stored = Artifacts(self.root, Placement()).store(Tensors(tensors), "dataset", None, "run", 0)
+            stored = Artifacts(self.root, Placement()).store(Tensors(tensors), "dataset", None, self.run, 0)
             self.manifest = stored.path
             (file,) = stored.manifest.files
             self.paths["ours"] = self.root / "objects" / file.digest[:2] / file.digest
@@ -107,7 +106,8 @@ class Sides:
 
     def load(self, side: str) -> float:
         if side == "ours":
-            value, _ = Artifacts(self.root, Placement(), "cpu").load(self.manifest, EXPECTED)
+            expected = Expected("dataset", None, self.run, None)
+            value, _ = Artifacts(self.root, Placement(), "cpu").load(self.manifest, expected)
             return summed(value)
         if side == "safetensors":
             return summed(load_file(self.paths[side]))
@@ -123,8 +123,9 @@ def main(megabytes: int, rounds: int) -> None:
     cold = shutil.which("fincore") is not None
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_FOLDER")) as name:
         for turn in range(rounds + 1):  # the first one warms up and does not count
-            sides, folder = Sides(Path(name) / str(turn)), Path(name) / str(turn)
+            folder = Path(name) / str(turn)
             folder.mkdir()
+            sides = Sides(folder, Path(name) / "store")  # one store for all rounds, as it is in use
             tensors = bundle(megabytes, turn)
             expected = summed(tensors)
             order = names[turn % 3 :] + names[: turn % 3]
@@ -147,6 +148,7 @@ def main(megabytes: int, rounds: int) -> None:
                         seconds.setdefault((what, side), []).append(took)
             hand_over(folder, tensors, turn == rounds)
             shutil.rmtree(folder)
+            sides.paths["ours"].unlink()
             del tensors
             print(f"store {turn}/{rounds}", flush=True)
     for what, aim in AIMS.items():
