@@ -53,7 +53,10 @@ class Settings(BaseSettings):
         description="Where tensors are kept and torch's models run: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.",
     )
     resident_gb: float | None = Field(
-        None, gt=0, description="At most so many GB of tensors are kept on each device; without it, what is free."
+        None,
+        gt=0,
+        description="At most so many GB of tensors are kept on each device; without it, what is free, in host memory a"
+        " quarter.",
     )
     check_residents: bool = Field(
         False, description="Debugging: fail an asset that writes into tensors it was lent. Costs a hash at each use."

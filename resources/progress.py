@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 
-class _Logger(Protocol):
+class Logger(Protocol):
+    """What progress is written to: a Dagster context's log, or one of Python's."""
+
     def info(self, msg: str) -> object: ...
 
 
@@ -43,7 +45,7 @@ def listening(listener: Callable[[Step], None]) -> Iterator[None]:
 class Progress:
     """Counts `total` units of `task`; logs at most every `every_s` seconds, and once at the end."""
 
-    def __init__(self, log: _Logger, task: str, total: float, unit: str, every_s: float = 10.0) -> None:
+    def __init__(self, log: Logger, task: str, total: float, unit: str, every_s: float = 10.0) -> None:
         self._log, self._task, self._total, self._unit, self._every_s = log, task, total, unit, every_s
         self._start = self._last_line = time.monotonic()
 

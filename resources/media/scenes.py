@@ -20,7 +20,7 @@ from typing import Any
 from resources.media.frames import Decode, Group, frames, pixel_shape
 from resources.media.pictures import changed, distance, is_blank, jpeg, look_alike, moving_blocks, small
 from resources.media.slide_index import Slide
-from resources.progress import Progress, _Logger
+from resources.progress import Logger, Progress
 
 _STEP_S, _STILL_S, _FADE_S, _LONG_GROUP_S = 0.25, 1.0, 2.0, 12.0
 _STILL_SHARE = 0.15
@@ -49,7 +49,7 @@ class _Group:
 
 
 def find_slides(
-    path: Path, duration_s: float, min_change: float, max_slides: int, log: _Logger
+    path: Path, duration_s: float, min_change: float, max_slides: int, log: Logger
 ) -> list[tuple[Slide, bytes]]:
     """The slides of the video `path` in order of time, each with its JPEG; empty if it has no video.
 
@@ -85,7 +85,7 @@ def _number(groups: Sequence[_Group], pts: int) -> int:
     return max(0, bisect_right(groups, pts, key=lambda group: group.pts) - 1)
 
 
-def _watch(path: Path, duration_s: float, groups: Sequence[_Group], watcher: _Watcher, log: _Logger) -> None:
+def _watch(path: Path, duration_s: float, groups: Sequence[_Group], watcher: _Watcher, log: Logger) -> None:
     fruitless, looked_into = 0, -1.0
 
     def wanted(opened: Group) -> Decode:

@@ -18,7 +18,7 @@ from typing import Any
 from resources.errors import BadInput
 from resources.media.container import ESTIMATED, audio_stream, describe, has_stored_length, opened, quoted, start_s
 from resources.media.levels import Levels
-from resources.progress import Progress, _Logger
+from resources.progress import Logger, Progress
 from resources.store.durable import room
 
 RATE = 16_000
@@ -58,7 +58,7 @@ class Sound:
     levels: Levels
 
 
-def extract(path: Path, target: Path, log: _Logger) -> Sound:
+def extract(path: Path, target: Path, log: Logger) -> Sound:
     """Write the sound of `path` to `target` as FLAC, 16 kHz, mono, 16 bits; the same input gives the same bytes.
 
     Damaged packets are left out and counted. Raises: BadInput if no sound at all can be decoded; DiskFull.

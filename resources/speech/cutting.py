@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from resources.speech.documents import Segment, Word, word_separator
+from resources.speech.documents import SENTENCE_END, Segment, Word, word_separator
 
 PAUSE_S = 1.2
 """A silence between two words that ends a segment even within a sentence."""
@@ -20,7 +20,6 @@ LONGEST_S = 15.0
 LONGEST_CHARACTERS = 240
 """Longer sentences (or stretches where the model wrote no full stop) are cut again, at a pause or a comma."""
 
-_SENTENCE_END = re.compile(r"[.!?…。！？][\"'»”’)\]]*$")
 _INITIAL = re.compile(r"(?:^|[\s.(«\"'])[^\W\d_]\.$")
 _CLAUSE_END = re.compile(r"[,;:—–-][\"'»”’)\]]*$")
 
@@ -99,7 +98,7 @@ def _ends_before(word: Heard, following: Heard, spaced: bool) -> bool:
     if following.start_s - word.end_s >= PAUSE_S:
         return True
     text = word.text.strip()
-    if not _SENTENCE_END.search(text):
+    if not SENTENCE_END.search(text):
         return False
     if not spaced:
         return True

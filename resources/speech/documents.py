@@ -6,11 +6,17 @@ Does not belong here: how speech is recognised (`recognition.py`) or how it is c
 
 from __future__ import annotations
 
+import re
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from resources.store.types import Document
 
 _WITHOUT_BLANKS = frozenset({"zh", "yue", "ja", "th", "lo", "my"})
+
+
+SENTENCE_END = re.compile(r"[.!?…。！？][\"'»”’)\]]*$")
+"""A word with this ends a sentence, also inside quotes or brackets."""
 
 
 def word_separator(language: str) -> str:

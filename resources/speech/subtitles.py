@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from resources.speech.documents import Transcript, Word, word_separator
+from resources.speech.documents import SENTENCE_END, Transcript, Word, word_separator
 
 LINE = 42
 """Characters in a line; a wide character (Chinese, Japanese, Korean) counts as two."""
@@ -29,7 +29,6 @@ GAP_S = 0.08
 LINGER_S = 1.5
 """How long a cue may stay after its last word to give time for reading."""
 
-_SENTENCE_END = re.compile(r"[.!?…。！？][\"'»”’)\]]*$")
 _CLAUSE_END = re.compile(r"[,;:—–、，][\"'»”’)\]]*$")
 _TIMES = re.compile(r"(?:(\d+):)?(\d\d):(\d\d)[.,](\d{3}) --> (?:(\d+):)?(\d\d):(\d\d)[.,](\d{3})")
 
@@ -142,7 +141,7 @@ def _cut(words: Sequence[Word], blank: int, duration_s: float) -> list[tuple[int
 
 def _unfinished(word: Word, next_start_s: float) -> float:
     """What it costs to end a cue after `word`."""
-    if _SENTENCE_END.search(word.text):
+    if SENTENCE_END.search(word.text):
         return 0.0
     if next_start_s - word.end_s >= 0.5:
         return 0.3
@@ -151,7 +150,7 @@ def _unfinished(word: Word, next_start_s: float) -> float:
 
 def _unrest(word: Word, following: Word) -> float:
     """What it costs to have both words in one cue."""
-    return (0.7 if _SENTENCE_END.search(word.text) else 0.0) + (2.0 if following.start_s - word.end_s >= 1.0 else 0.0)
+    return (0.7 if SENTENCE_END.search(word.text) else 0.0) + (2.0 if following.start_s - word.end_s >= 1.0 else 0.0)
 
 
 def _lines(texts: Sequence[str], separator: str) -> tuple[str, ...]:

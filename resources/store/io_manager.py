@@ -39,7 +39,8 @@ class ArtifactStore(dg.ConfigurableResource):
     )
     resident_gb: float | None = Field(
         default=None,
-        description="At most so many GB (10^9 bytes) of tensors are kept on each device; without it, what is free.",
+        description="At most so many GB (10^9 bytes) of tensors are kept on each device; without it, what is free, in"
+        " host memory a quarter.",
     )
     check_residents: bool = Field(
         default=False, description="Debugging: compare the content of lent tensors, and fail who wrote into them."

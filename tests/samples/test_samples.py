@@ -18,7 +18,7 @@ def test_lecture(repo: Path) -> None:
     index = json.loads((repo / "samples/lecture.json").read_text())
     with av.open(str(path)) as container:
         assert container.duration / 1e6 == pytest.approx(index["duration_s"], abs=0.2)
-        assert 100 < index["duration_s"] < 140
+        assert 100 < index["duration_s"] < 140  # "about two minutes"
         assert {stream.codec_context.codec.canonical_name for stream in container.streams} == {"h264", "aac"}
         assert container.metadata["title"] == index["title"]
         assert container.metadata["creation_time"] == index["created"]

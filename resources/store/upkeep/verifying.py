@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from resources.progress import Progress
+from resources.progress import Logger, Progress
 from resources.store.blobs import Blobs, DamagedBlob, MissingBlob
 from resources.store.upkeep.collecting import DAY_S, Known
 from resources.store.upkeep.references import Owner, References, objects, owner_by_path, references
@@ -27,8 +27,9 @@ DAMAGED_MANIFEST, MISSING_MANIFEST = "damaged manifest", "missing manifest"
 _SAVE_AFTER, _SAVE_AFTER_S = 100, 5.0
 
 
-class Logger(Protocol):
-    def info(self, msg: str) -> object: ...
+class WarningLogger(Logger, Protocol):
+    """What findings are written to as well."""
+
     def warning(self, msg: str) -> object: ...
 
 
@@ -73,7 +74,7 @@ class Verification:
 
 def verify(
     root: Path,
-    log: Logger,
+    log: WarningLogger,
     *,
     every_days: float = 30,
     budget_bytes: int | None = None,
@@ -167,7 +168,7 @@ def _problems(root: Path, found: References, bad: dict[str, str], known: Known |
 class _Checked:
     """When each object was last found to be sound, in seconds since the epoch; kept in an SQLite file."""
 
-    def __init__(self, path: Path, present: Iterable[str], log: Logger) -> None:
+    def __init__(self, path: Path, present: Iterable[str], log: WarningLogger) -> None:
         self._path, self._log = path, log
         self._last_save = time.monotonic()
         self._new: dict[str, float] = {}

@@ -193,6 +193,7 @@ def test_little_damage_is_a_warning(repo: Path, run: Run, tmp_path: Path) -> Non
     found = check(result, "duration_matches_container")
     assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert '"scratched.mp4" is damaged' in (found.description or "")
+    # 4 % of the file is overwritten: 4.6 s of its 114; with sound and picture interleaved it may be less or more.
     assert 1.5 < metadata(result, "audio")["lost_s"] < 11
 
 

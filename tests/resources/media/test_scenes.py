@@ -116,7 +116,7 @@ def test_film_gives_hardly_any(make: Make, find: Find, video: Any) -> None:
         return noise.crop((left, top, left + 320, top + 180))
 
     found = find(make("film.mp4", video(moving, 60)), seconds=60)
-    assert 1 <= len(found) <= 3
+    assert 1 <= len(found) <= 3  # the opening picture is always one; a minute that never holds still adds hardly any
 
 
 def test_points_that_appear_are_one_slide_shown_complete(make: Make, find: Find, video: Any, drawn: Any) -> None:

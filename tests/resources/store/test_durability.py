@@ -185,7 +185,7 @@ def test_killed_before_any_step_of_a_write(kind: str, artifacts: Artifacts, tmp_
         if ended == 0:
             break
         assert ended == -signal.SIGKILL
-    assert 10 < number < 199
+    assert 10 < number < 199  # a write has more than ten calls, and the loop came to the end of it
     new = artifacts.store(File("x", source), "a", "k", "run", 500)
     assert load(artifacts, new.path) == b"new"
 

@@ -45,7 +45,7 @@ def test_times_are_those_of_the_words_at_most_five_from_first_to_last(
     transcript = spoken(lecture("tides_en"))
     said = {word.start_s: word.text.strip(".,").casefold() for segment in transcript.segments for word in segment.words}
     for term in terms_of(transcript):
-        assert 1 <= len(term.times_s) <= 5
+        assert 1 <= len(term.times_s) <= 5  # the promise: never a term without a time, at most five
         assert term.times_s == sorted(term.times_s)
         first = term.term.casefold().split()[0]
         assert all(said[time_s].startswith(first[:3]) for time_s in term.times_s)

@@ -12,7 +12,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pytest
 
 from resources.speech.embedded import embedded_folder
@@ -21,12 +20,10 @@ from resources.store.artifacts import Artifacts, Expected
 from resources.store.blobs import Blobs
 from resources.store.filesystem import FileSystem, using
 from resources.store.manifests import Manifest, StoredFile, UnreadableStore, write
-from resources.store.records import Record
 from resources.store.scratch import open_scratch
 from resources.store.types import Text
 from resources.store.upkeep import collecting, leftovers
 from resources.store.upkeep.collecting import Ages, Collection, ForeignEventLog, Known, collect
-from resources.store.upkeep.known import EventLog
 from resources.store.upkeep.leftovers import keeps_access_times
 from resources.store.upkeep.references import Owner, references
 
@@ -46,19 +43,6 @@ def put(artifacts: Artifacts) -> Callable[..., str]:
         return artifacts.store(Text(text), asset, partition, run, 0).path
 
     return store
-
-
-@pytest.fixture
-def age(root: Path) -> Callable[..., None]:
-    """Make everything that lies in the store so many days older."""
-
-    def make_older(days: float = 30) -> None:
-        for path in [*root.rglob("*")]:
-            if path.is_file():
-                status = path.stat()
-                os.utime(path, (status.st_atime - days * DAY_S, status.st_mtime - days * DAY_S))
-
-    return make_older
 
 
 def load(artifacts: Artifacts, path: str, run: str, asset: str = "a", partition: str | None = None) -> object:
@@ -374,77 +358,6 @@ def test_manifests_are_gone_for_good_before_the_first_object_goes(
     assert noted.calls == [manifest, manifest, synced, synced, gone, gone]
 
 
-# What the event log knows
-
-parts = dg.StaticPartitionsDefinition(["one", "two"])
-
-
-@dg.asset(partitions_def=parts)
-def words(context: dg.AssetExecutionContext) -> Text:
-    return Text(f"{context.partition_key} {context.run_id}")
-
-
-@dg.asset
-def title(context: dg.AssetExecutionContext) -> Text:
-    return Text(context.run_id)
-
-
-def test_the_event_log_knows_every_version_of_every_partition(
-    instance: dg.DagsterInstance, materialize: Callable[..., Any], latest: Callable[..., Record], monkeypatch: Any
-) -> None:
-    monkeypatch.setattr("resources.store.upkeep.known._PAGE", 2)  # several pages
-    instance.report_runless_asset_event(dg.AssetMaterialization("words", partition="one"))  # by hand: stores nothing
-    log, paths = EventLog(instance), []
-    assert log() == Known({}, frozenset(), frozenset())
-    for key in ("one", "two", "one", "one"):
-        assert materialize([words], partition_key=key).success
-        paths.append(latest("words", key).manifest)
-    assert materialize([title]).success  # an asset that the first call did not know
-    paths.append(latest("title").manifest)
-    seen = log()
-    assert seen == EventLog(instance)()
-    assert seen.keep.keys() == set(paths)
-    assert seen.keep[paths[1]].partition == "two"
-    assert seen.newest == {paths[3], paths[1], paths[4]}
-    assert seen.named == set(paths)
-
-
-def test_only_the_newest_versions_are_kept_if_so_asked(
-    instance: dg.DagsterInstance, materialize: Callable[..., Any], latest: Callable[..., Record]
-) -> None:
-    paths: list[Any] = []
-    for _ in range(3):
-        assert materialize([title]).success
-        paths.append(latest("title"))
-    first, second, third = (record.manifest for record in paths)
-    log = EventLog(instance, keep_versions=2)
-    assert (log().keep.keys(), log().named) == ({third, second}, {first, second, third})
-    # One that was among them until a moment ago may still be read by a run.
-    assert EventLog(instance, keep_versions=1, grace_days=1)().keep.keys() == {third, second, first}
-    # Made the latest again, by an event that names the same manifest.
-    instance.report_runless_asset_event(dg.AssetMaterialization("title", metadata={"manifest": str(first)}))
-    assert log().keep.keys() == {first, third}
-    assert log().newest == {first}
-
-
-def test_a_refused_version_does_not_push_out_a_good_one(
-    instance: dg.DagsterInstance, materialize: Callable[..., Any], latest: Callable[..., Record]
-) -> None:
-    good = [True]
-
-    @dg.asset(dagster_type=Text, check_specs=[dg.AssetCheckSpec("sound", asset="checked", blocking=True)])
-    def checked() -> dg.MaterializeResult:
-        result = dg.AssetCheckResult(passed=good[0], check_name="sound")
-        return dg.MaterializeResult(value=Text(f"{len(paths)}"), check_results=[result])
-
-    paths: list[Any] = []
-    for passed in (True, True, False):
-        good[0] = passed
-        materialize([checked])
-        paths.append(latest("checked").manifest)
-    assert EventLog(instance, keep_versions=1)().keep.keys() == {paths[2], paths[1]}
-
-
 def test_a_folder_that_can_not_be_listed_ends_it_before_anything_goes(
     root: Path, put: Callable[..., str], age: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -496,20 +409,3 @@ def test_offline_no_model_of_a_hub_goes(home: Path, root: Path, artifacts: Artif
     later = time.time() + 400 * DAY_S
     assert collect(root, lambda: known(), cache=cache, hub=False, now=later).cache.names == ("fonts",)
     assert collect(root, lambda: known(), cache=cache, now=later).cache.count == 2
-
-
-def test_what_was_wiped_is_not_known(
-    instance: dg.DagsterInstance, materialize: Callable[..., Any], latest: Callable[..., Record], root: Path,
-    age: Callable[..., None],
-) -> None:  # fmt: skip
-    assert materialize([title]).success
-    for key in ("one", "two"):
-        assert materialize([words], partition_key=key).success
-    wiped = latest("title").manifest
-    instance.wipe_assets([dg.AssetKey("title")])
-    age()
-    done = collect(root, EventLog(instance), dry_run=False)
-    assert done.manifests.names == (wiped,)
-    assert done.objects.count == 1
-    instance.delete_run(latest("words", "one").run)
-    assert collect(root, EventLog(instance), dry_run=False).manifests.count == 1
