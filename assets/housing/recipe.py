@@ -1,0 +1,52 @@
+"""What a preset of the housing product may say.
+
+Belongs here: the fields of one entry of presets.yaml, with their bounds. Does not belong here: what is done with them
+(`network.py`, `baselines.py`). Pure: pydantic alone.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from resources.training.recipe import Recipe
+
+Model = Literal["ensemble", "mean", "least_squares", "gradient_boosting", "gaussian_process"]
+
+
+class HousingRecipe(Recipe):
+    """One entry of presets.yaml. Fields of another model than `model` are not looked at."""
+
+    model: Model = Field(description="What is fitted: the networks, or one of the baselines.")
+
+    # Of `ensemble`. An epoch goes once through the train rows of every split; all networks take each step together.
+    members: int = Field(8, ge=1, le=200, description="Networks per split; their predictions are averaged.")
+    hidden: tuple[Annotated[int, Field(ge=1, le=2048)], ...] = Field(
+        (64, 64), min_length=1, max_length=6, description="Widths of the hidden layers."
+    )
+    learning_rate: float = Field(3e-3, gt=0, le=1, description="AdamW's, at its highest; cosine down to zero.")
+    weight_decay: float = Field(1e-2, ge=0, le=10, description="AdamW's decoupled weight decay.")
+    dropout: float = Field(0.05, ge=0, lt=1, description="Share of hidden values set to zero while training.")
+    stop_on: Literal["own_rows", "validation", "never"] = Field(
+        "own_rows",
+        description="Which rows say at which epoch a network was best, and is kept: a part of its split's train rows"
+        " that it alone leaves out, the validation rows, or none (the last epoch is kept). `validation` makes the"
+        " validation scores, by which models are compared, too good.",
+    )
+    left_out: float = Field(0.1, gt=0, lt=0.5, description="Share of train rows a network leaves out for `own_rows`.")
+
+    # Of `gradient_boosting`.
+    trees: int = Field(500, ge=1, le=10_000, description="Number of trees.")
+    depth: int = Field(4, ge=1, le=12, description="Depth of a tree.")
+    shrinkage: float = Field(0.05, gt=0, le=1, description="Factor on each tree's correction.")
+    row_share: float = Field(0.6, gt=0, le=1, description="Share of rows each tree sees.")
+    column_share: float = Field(0.4, gt=0, le=1, description="Share of columns each cut may choose from.")
+
+    # Of `gaussian_process`.
+    kernel: Literal["rational_quadratic", "rbf"] = Field("rational_quadratic", description="Shape of the covariance.")
+    own_scales: bool = Field(False, description="A length scale per column (`rbf` only) instead of one for all.")
+
+    @property
+    def is_baseline(self) -> bool:
+        return self.model != "ensemble"
