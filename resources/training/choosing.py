@@ -1,0 +1,63 @@
+"""Which checkpoint is meant: a preset's latest, the champion, or one by its digest.
+
+Belongs here: finding and loading it. Does not belong here: choosing a champion (`champion.py`).
+"""
+
+import re
+
+import dagster as dg
+
+from resources.errors import BadInput
+from resources.store import records
+from resources.store.io_manager import ArtifactStore
+from resources.store.records import Record
+from resources.store.types import Checkpoint
+
+CHAMPION = "champion"
+_DIGEST = re.compile(r"[0-9a-f]{6,64}\Z")
+"""Shorter beginnings are typing errors rather than digests."""
+
+
+def chosen(
+    instance: dg.DagsterInstance, store: ArtifactStore, product: str, name: str, device: str | None = None
+) -> tuple[Checkpoint, Record]:
+    """The checkpoint of `product` called `name`, and the materialization it comes from.
+
+    `name` is `champion`, a preset, or the beginning of a checkpoint's data version (6 or more hex digits).
+    Raises: BadInput if there is none, or several; what loading raises.
+    """
+    record = find(instance, product, name)
+    value = store.load(record, device)
+    assert isinstance(value, Checkpoint), "assets of these names return checkpoints"
+    return value, record
+
+
+def find(instance: dg.DagsterInstance, product: str, name: str) -> Record:
+    """The materialization of the checkpoint called `name`, as in `chosen`."""
+    if name == CHAMPION:
+        record = records.latest(instance, dg.AssetKey(f"{product}_champion"), None)
+        if record is None:
+            raise BadInput(f"{product} has no champion yet.", f"Run `scriptorium train {product}` first.")
+        return record
+    asset = dg.AssetKey(f"{product}_checkpoint")
+    presets = sorted(instance.get_materialized_partitions(asset))
+    if name in presets:
+        record = records.latest(instance, asset, name)
+        assert record is not None, "the partition was just listed as materialized"
+        return record
+    found = _by_digest(instance, asset, presets, name) if _DIGEST.match(name) else []
+    versions = {record.digest for record in found}
+    if len(versions) == 1:
+        return found[0]
+    there = f"There are: {', '.join([CHAMPION, *presets])}" if presets else f"Run `scriptorium train {product}` first"
+    if versions:
+        raise BadInput(f"{len(versions)} checkpoints of {product} begin with {name!r}.", "Give more of its digest.")
+    raise BadInput(
+        f"{product} has no checkpoint {name!r}.",
+        f"{there}; digests are listed by `scriptorium versions {product}_checkpoint PRESET`.",
+    )
+
+
+def _by_digest(instance: dg.DagsterInstance, asset: dg.AssetKey, presets: list[str], start: str) -> list[Record]:
+    every = [record for preset in presets for record in records.versions(instance, asset, preset)]
+    return [record for record in every if record.digest and record.digest.startswith(start)]
