@@ -5,10 +5,10 @@ TEST_EXTRAS = offline,dev
 BIN = .venv/bin
 # Chromium, Docker and the like are looked for when tests run; what can't run is deselected with a line that says so.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test dev lint bench bench-long docs clean
+.PHONY: help setup demo train-cifar10 train-housing mlflow test dev lint bench bench-long docs clean
 
 help:  ## show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 # One stamp per set of extras, renewed when the pins change; comma is no problem in a file name.
 .venv/.installed-%: pyproject.toml requirements.lock
@@ -24,6 +24,28 @@ setup: .venv/.installed-$(EXTRAS)  ## install into .venv (EXTRAS=offline by defa
 
 demo: setup  ## take the sample lecture through the sensor's path to a PDF and print where it is
 	@$(BIN)/scriptorium demo
+
+# Trainings need the extra `train`, whatever else is installed.
+TRAIN_EXTRAS = offline,train
+CIFAR10_SAMPLE = data/cache/samples/cifar10
+
+train-cifar10: .venv/.installed-$(TRAIN_EXTRAS)  ## train the CIFAR-10 default preset to a champion (SAMPLE=1: on drawn pictures, no download)
+	@$(BIN)/scriptorium setup
+ifdef SAMPLE
+	@$(BIN)/python samples/cifar10/make_cifar10.py $(CIFAR10_SAMPLE)/archive.tar.gz --images $(CIFAR10_SAMPLE)/images 60
+	@$(BIN)/scriptorium train cifar10 --data $(CIFAR10_SAMPLE)/archive.tar.gz
+	@$(BIN)/scriptorium infer cifar10 $(CIFAR10_SAMPLE)/images
+else
+	@$(BIN)/scriptorium train cifar10
+endif
+
+train-housing: .venv/.installed-$(TRAIN_EXTRAS)  ## train the Boston housing ensemble to a champion, and predict made-up houses
+	@$(BIN)/scriptorium setup
+	@$(BIN)/scriptorium train housing
+	@$(BIN)/scriptorium infer housing samples/housing/new_houses.csv
+
+mlflow: .venv/.installed-$(TRAIN_EXTRAS)  ## show trainings in MLflow's UI on http://127.0.0.1:5000
+	@$(BIN)/scriptorium mlflow
 
 test: .venv/.installed-$(TEST_EXTRAS)  ## run every test that can run on this machine
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)

@@ -27,7 +27,8 @@ _SCRATCH_DAYS = 7
 
 app = typer.Typer(
     name="scriptorium",
-    help="Recordings in, notes out. Drop files into the inbox while `scriptorium dev` runs, or name them here.",
+    help="Recordings in, notes out; datasets in, checkpoints out. Drop files into the inbox while `scriptorium dev`"
+    " runs, or name them here.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -99,7 +100,7 @@ def notes(
 
 @app.command()
 def backfill(
-    product: Annotated[str, typer.Argument(help="The asset group, e.g. recordings.")],
+    product: Annotated[str, typer.Argument(help="recordings, or a partitioned job such as cifar10_train.")],
     keys: Annotated[
         list[str] | None, typer.Argument(help="Partition keys; without them, all that the option finds.")
     ] = None,
@@ -122,6 +123,65 @@ def backfill(
 
     mode: Mode = "missing" if missing else "failed" if failed else "all"
     raise typer.Exit(0 if run(settings, product, keys or [], mode) else 1)
+
+
+@app.command()
+def train(
+    product: Annotated[str, typer.Argument(help="cifar10 or housing.")],
+    preset: Annotated[
+        str | None, typer.Option(help="An entry of the product's presets.yaml; without it, the machine's default.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Where the dataset comes from: an archive, a folder or a file of it.")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Train the preset anew, also if it is up to date.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what the libraries print as well.")] = False,
+) -> None:
+    """Make a product's dataset if it is missing, train a preset and the baselines, and choose the champion.
+
+    What is there and up to date is not made again, and a command that was stopped goes on at the last epoch. The path
+    of the verdict goes to standard output, everything else to standard error.
+    """
+    settings = _settings()
+    from dagster_project.commands.running import Interrupts
+
+    with Interrupts() as interrupts:
+        from dagster_project.commands import train as command
+        from dagster_project.commands.stages import Stopped
+
+        try:
+            done = command.train(
+                settings, product, preset, data=data, again=again, verbose=verbose, interrupts=interrupts
+            )
+        except Stopped:
+            raise typer.Exit(130) from None
+    raise typer.Exit(0 if done else 1)
+
+
+@app.command()
+def infer(
+    product: Annotated[str, typer.Argument(help="cifar10 or housing.")],
+    paths: Annotated[list[str], typer.Argument(help="Files, or folders with all in them.")],
+    checkpoint: Annotated[
+        str, typer.Option(help="`champion`, a preset, or the first digits of a checkpoint's digest.")
+    ] = "champion",
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what the libraries print as well.")] = False,
+) -> None:
+    """Predict for files by a product's champion, or by another checkpoint, and print where the predictions are."""
+    settings = _settings()
+    from dagster_project.commands.running import Interrupts
+
+    with Interrupts() as interrupts:
+        from dagster_project.commands import infer as command
+        from dagster_project.commands.stages import Stopped
+
+        try:
+            done = command.infer(
+                settings, product, paths, checkpoint=checkpoint, verbose=verbose, interrupts=interrupts
+            )
+        except Stopped:
+            raise typer.Exit(130) from None
+    raise typer.Exit(0 if done else 1)
 
 
 @app.command()

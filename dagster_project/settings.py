@@ -71,6 +71,8 @@ class Settings(BaseSettings):
         description="`auto` or `extractive` for the built-in summarizer, or a transformers model name or folder.",
     )
 
+    tracking: bool = Field(True, description="Keep trainings in MLflow as well (`make mlflow` shows them).")
+
     page_format: Literal["A4", "Letter"] = Field("A4", description="Page size of the notes.")
 
     offline: bool = Field(False, description="Never ask a model hub.")
@@ -89,14 +91,20 @@ class Homes:
         self.home = Path(home).expanduser().resolve()
         self.inbox = self.home / "inbox"
         self.recordings_inbox = self.inbox / "recordings"
+        self.cifar10_inbox = self.inbox / "cifar10"
+        self.housing_inbox = self.inbox / "housing"
+        self.housing_questions = self.housing_inbox / "predict"
         self.library = self.home / "library"
         self.store = self.home / "store"
         self.dagster = self.home / "dagster"
         self.cache = self.home / "cache"
         self.intake = self.home / "intake.sqlite"
+        self.mlflow = self.home / "mlflow.db"
+        self.mlflow_artifacts = self.home / "mlflow"
         self.failures_log = self.library / "failures.log"
 
     def make(self) -> None:
         """Create the folders that people and sensors expect to exist."""
-        for folder in (self.recordings_inbox, self.library, self.store, self.dagster, self.cache):
+        inboxes = (self.recordings_inbox, self.cifar10_inbox, self.housing_inbox, self.housing_questions)
+        for folder in (*inboxes, self.library, self.store, self.dagster, self.cache):
             folder.mkdir(parents=True, exist_ok=True)

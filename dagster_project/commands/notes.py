@@ -20,7 +20,7 @@ from resources.errors import BadInput, ScriptoriumError
 from resources.intake.files import scan
 from resources.intake.intake import RUN_KEY_TAG, Intake, Taken
 from resources.intake.recordings import recordings_intake
-from resources.progress import Step, listening
+from resources.progress import listening
 from resources.store.io_manager import ArtifactStore
 
 
@@ -115,7 +115,7 @@ class _Desk:
             row.finish(True, "already made; --again makes it anew")
             self._print(pdf)
             return True
-        stages = _Stages(row, [asset.to_user_string() for asset in wanted])
+        stages = running.Stages(row, [asset.to_user_string() for asset in wanted])
         with listening(stages.step), nullcontext() if self._verbose else terminal.output_hidden():
             run = running.run_here(
                 self._instance,
@@ -150,21 +150,3 @@ class _Desk:
             if self._board.live is not None:
                 self._board.live.refresh()
             print(pdf, flush=True)  # noqa: T201  # the command's result
-
-
-class _Stages:
-    """Tells a row which asset is made now, and how far it is."""
-
-    def __init__(self, row: terminal.Row, assets: list[str]) -> None:
-        self._row, self._assets, self._now = row, assets, ""
-
-    def event(self, event: dg.DagsterEvent) -> None:
-        name = event.step_key or ""
-        if event.event_type == dg.DagsterEventType.STEP_START and name in self._assets:
-            self._now = f"{name} ({self._assets.index(name) + 1}/{len(self._assets)})"
-            self._row.stage(self._now)
-        elif event.event_type == dg.DagsterEventType.ENGINE_EVENT and "pool" in (event.message or ""):
-            self._row.stage("waiting for the device, another run has it")
-
-    def step(self, step: Step) -> None:
-        self._row.progress(step.done, step.total, step.left_s)

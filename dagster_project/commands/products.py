@@ -1,7 +1,8 @@
 """A product as the command line sees it: its assets, its partitions, and what of a partition has to be made again.
 
 Belongs here: choosing the smallest selection of assets that repairs a partition. Does not belong here: running it.
-A product is an asset group whose assets share one partitions definition.
+A product is an asset group whose assets share one partitions definition; where they do not, as in trainings, it is one
+of the group's partitioned jobs.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ Selections = Mapping[tuple[dg.AssetKey, ...], Sequence[str]]
 
 @dataclass(frozen=True)
 class Product:
-    """An asset group: its assets in the order in which they are made, and its partitions."""
+    """An asset group, or a job's part of it: its assets in the order in which they are made, and its partitions."""
 
     name: str
     assets: tuple[dg.AssetKey, ...]
@@ -38,23 +39,39 @@ class Product:
 
 
 def find(defs: dg.Definitions, name: str) -> Product:
-    """The product called `name`. BadInput lists those that can be had."""
+    """The product called `name`: an asset group, or a partitioned job where a group's assets differ in partitions.
+
+    BadInput lists those that can be had.
+    """
+    found = _products(defs)
+    if name not in found:
+        near = [other for other in found if other.startswith(f"{name}_")] or sorted(found)
+        raise BadInput(f"There is no product {name!r}.", f"Choose one of: {', '.join(near)}.")
+    return found[name]
+
+
+def _products(defs: dg.Definitions) -> dict[str, Product]:
     graph = defs.resolve_asset_graph()
+    partitioned = {
+        key: graph.get(key).partitions_def
+        for key in graph.toposorted_asset_keys
+        if graph.get(key).is_materializable and graph.get(key).partitions_def is not None
+    }
     groups: dict[str, list[dg.AssetKey]] = defaultdict(list)
-    for key in graph.toposorted_asset_keys:
-        node = graph.get(key)
-        if node.is_materializable and node.partitions_def is not None and node.group_name is not None:
-            groups[node.group_name].append(key)
-    if name not in groups:
-        raise BadInput(f"There is no product {name!r}.", f"Choose one of: {', '.join(sorted(groups))}.")
-    definitions = [graph.get(key).partitions_def for key in groups[name]]
-    first = definitions[0]
-    if first is None or any(other != first for other in definitions):
-        raise BadInput(
-            f"The assets of {name} have different partitions.", "Backfill them one by one in the Dagster UI."
-        )
-    parents = {key: frozenset(graph.get(key).parent_keys) & set(groups[name]) for key in groups[name]}
-    return Product(name, tuple(groups[name]), first, parents)
+    for key in partitioned:
+        groups[graph.get(key).group_name or ""].append(key)
+    selections = dict(groups)
+    for job in defs.resolve_all_job_defs():
+        keys = job.asset_layer.executable_asset_keys
+        if job.partitions_def is not None and keys and all(key in partitioned for key in keys):
+            selections.setdefault(job.name, [key for key in partitioned if key in keys])
+    found = {}
+    for name, keys_of in selections.items():
+        definitions = [partitioned[key] for key in keys_of]
+        if definitions[0] is not None and all(other == definitions[0] for other in definitions):
+            parents = {key: frozenset(graph.get(key).parent_keys) & set(keys_of) for key in keys_of}
+            found[name] = Product(name, tuple(keys_of), definitions[0], parents)
+    return found
 
 
 def chosen(product: Product, instance: dg.DagsterInstance, keys: Sequence[str]) -> list[str]:

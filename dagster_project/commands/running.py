@@ -13,9 +13,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from dagster_project.commands import terminal
 from dagster_project.instance import CLI_TAG, LOCATION, WORKSPACE
+from resources.progress import Step
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -91,16 +93,37 @@ class Interrupts:
             _thread.interrupt_main()
 
 
+class Stages:
+    """Tells a row which asset is made now, and how far it is."""
+
+    def __init__(self, row: terminal.Row, assets: list[str]) -> None:
+        self._row, self._assets, self._now = row, assets, ""
+
+    def event(self, event: dg.DagsterEvent) -> None:
+        name = event.step_key or ""
+        if event.event_type_value == "STEP_START" and name in self._assets:
+            self._now = f"{name} ({self._assets.index(name) + 1}/{len(self._assets)})"
+            self._row.stage(self._now)
+        elif event.event_type_value == "ENGINE_EVENT" and "pool" in (event.message or ""):
+            self._row.stage("waiting for the device, another run has it")
+
+    def step(self, step: Step) -> None:
+        self._row.progress(step.done, step.total, step.left_s)
+
+
 def run_here(
     instance: dg.DagsterInstance,
     job: dg.JobDefinition,
-    partition: str,
+    partition: str | None,
     assets: Sequence[dg.AssetKey] | None,
     tags: Mapping[str, str],
     interrupts: Interrupts,
     on_event: Callable[[dg.DagsterEvent], None],
+    config: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dg.DagsterRun:
     """Execute `assets` (None: all) of `job` for `partition` in this process and return the ended run.
+
+    `partition` is None for a job without partitions; `config` is each asset's own, by its name.
 
     The run is kept in `instance` with `tags`, so that the UI shows it and can re-execute it. Call it from the main
     thread, inside `Interrupts`: a first Ctrl-C cancels the run at the next safe point, a second one at once.
@@ -108,12 +131,16 @@ def run_here(
     from dagster._core.definitions.job_base import InMemoryJob
     from dagster._core.execution.api import execute_run_iterator
 
+    of_partition = {} if partition is None else {"dagster/partition": partition}
     run = instance.create_run_for_job(
         job,
         asset_selection=frozenset(assets) if assets is not None else None,
-        # Dagster writes its events to the console as well; whoever calls this shows them better.
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        tags={**tags, "dagster/partition": partition, CLI_TAG: f"{socket.gethostname()}:{os.getpid()}"},
+        run_config={
+            # Dagster writes its events to the console as well; whoever calls this shows them better.
+            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            "ops": {asset: {"config": dict(said)} for asset, said in (config or {}).items()},
+        },
+        tags={**tags, **of_partition, CLI_TAG: f"{socket.gethostname()}:{os.getpid()}"},
         remote_job_origin=_origin(job.name),
     )
     with interrupts.canceling(instance, run):

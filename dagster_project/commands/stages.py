@@ -1,0 +1,72 @@
+"""Runs of a training product's jobs in this process, one row of the display each.
+
+Belongs here: what `scriptorium train` and `scriptorium infer` share. Does not belong here: what is run, and in which
+order (`train.py`, `infer.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import Any
+
+import dagster as dg
+
+from dagster_project.commands import running, terminal
+from dagster_project.definitions import build_defs
+from dagster_project.settings import Settings
+from resources.progress import listening
+from resources.store.io_manager import ArtifactStore
+
+
+class Stopped(Exception):
+    """Ctrl-C: the run is canceled, and nothing more is begun."""
+
+
+class Stages:
+    """Executes jobs of these settings, and says on the board how they go."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        instance: dg.DagsterInstance,
+        board: terminal.Board,
+        interrupts: running.Interrupts,
+        *,
+        verbose: bool,
+    ) -> None:
+        self.defs, self.instance, self.board = build_defs(settings), instance, board
+        self._interrupts, self._verbose = interrupts, verbose
+        store = (self.defs.resources or {})["store"]
+        assert isinstance(store, ArtifactStore)
+        self.store = store
+
+    def run(
+        self,
+        job_name: str,
+        partition: str | None,
+        config: Mapping[str, Mapping[str, Any]] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> bool:
+        """Run a job; False if it failed, which the board says. Raises: Stopped after Ctrl-C."""
+        row = self.board.row(partition if partition is not None else job_name)
+        job = self.defs.resolve_job_def(job_name)
+        assets = [key.to_user_string() for key in job.asset_layer.executable_asset_keys]
+        shown = running.Stages(row, assets)
+        try:
+            with listening(shown.step), nullcontext() if self._verbose else terminal.output_hidden():
+                run = running.run_here(
+                    self.instance, job, partition, None, tags or {}, self._interrupts, shown.event, config
+                )
+        except KeyboardInterrupt:
+            row.finish(False, "stopped before its run began")
+            raise Stopped from None
+        if run.status == dg.DagsterRunStatus.SUCCESS:
+            row.finish(True, job_name)
+            return True
+        if run.status == dg.DagsterRunStatus.CANCELED:
+            row.finish(False, "stopped; the same command goes on where this one left off")
+            raise Stopped
+        reasons = running.failures(self.instance, run.run_id)
+        row.finish(False, f"{'; '.join(map(str, reasons))} (run {run.run_id[:8]})")
+        return False

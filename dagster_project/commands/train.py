@@ -1,0 +1,158 @@
+"""`scriptorium train`: a product's dataset, checkpoints, evaluations and champion, as far as they are not there yet.
+
+Belongs here: what of them has to be made. Does not belong here: running it (`stages.py`), what a preset is
+(`dagster_project/training.py`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+from sensors.training import DATA
+
+from dagster_project import training
+from dagster_project.commands import daemon, running, terminal
+from dagster_project.commands.stages import Stages
+from dagster_project.instance import bury_orphans, opened
+from dagster_project.settings import Settings
+from dagster_project.training import TrainingProduct
+from resources.errors import BadInput, CorruptArtifact, MissingArtifact
+from resources.intake.batches import take_in
+from resources.intake.intake import RUN_KEY_TAG
+from resources.store import records
+from resources.store.records import Record
+from resources.store.types import Checkpoint
+from resources.training.documents import Card, Evaluation
+
+
+def train(
+    settings: Settings,
+    name: str,
+    preset: str | None,
+    *,
+    data: str | None,
+    again: bool,
+    verbose: bool,
+    interrupts: running.Interrupts,
+) -> bool:
+    """Bring the product `name` to a champion; True if all went well. Prints where the verdict lies.
+
+    The baselines are trained, and `preset` (None: the machine's default). `data` says where the dataset comes from.
+    What is there and up to date is kept, unless `again`. Raises: BadInput for a product, preset or path that is none.
+    """
+    product = training.find(name)
+    sweep = product.sweep(settings, preset)
+    source = None if data is None else _source(data)
+    with opened(settings) as instance, terminal.Board(terminal.console()) as board:
+        bury_orphans(instance, daemon_alive=daemon.alive(instance))
+        stages = Stages(settings, instance, board, interrupts, verbose=verbose)
+        work = _Work(stages, product, settings)
+        if not work.dataset(source):
+            return False
+        trained = [work.checkpoint(key, again=again and key == sweep[-1]) for key in sweep]
+        if not any(made is not None for made in trained):
+            return False
+        if not work.champion():
+            return False
+        verdict = settings.homes.library / product.name / "champion" / "champion.md"
+        if board.live is not None:
+            board.live.refresh()
+        print(verdict, flush=True)  # noqa: T201  # the command's result
+    return all(made is not None for made in trained)
+
+
+def _source(data: str) -> str:
+    path = Path(data).expanduser()
+    if not path.exists():
+        raise BadInput(f"There is no file or folder {data!r}.", "Check --data.")
+    return str(path.resolve())
+
+
+class _Work:
+    """One product's assets on one instance: are they up to date, and if not, made."""
+
+    def __init__(self, stages: Stages, product: TrainingProduct, settings: Settings) -> None:
+        self._stages, self._product, self._settings = stages, product, settings
+        self._instance, self._store = stages.instance, stages.store
+        self._versions = {
+            key.to_user_string(): node.code_version
+            for key, node in ((key, stages.defs.resolve_asset_graph().get(key)) for key in self._keys())
+        }
+
+    def _keys(self) -> list[dg.AssetKey]:
+        return [
+            dg.AssetKey(f"{self._product.name}_{part}") for part in ("dataset", "checkpoint", "evaluation", "champion")
+        ]
+
+    def dataset(self, source: str | None) -> bool:
+        """The dataset; made again if its inbox holds other files, or `source` is another than it was made from."""
+        name = f"{self._product.name}_dataset"
+        run_key = None if source is not None else self._drop()
+        record = self._whole(name, None)
+        said = None if record is None or record.event is None else record.event.metadata.get("source")
+        same = source is None or (said is not None and str(said.value) == source)
+        if record is not None and same and run_key is None:
+            self._stages.board.line(f"{name}: is there")
+            return True
+        config = {name: {"source": source}} if source is not None else None
+        return self._stages.run(name, None, config, {RUN_KEY_TAG: run_key} if run_key else None)
+
+    def _drop(self) -> str | None:
+        """Take in the files of the product's inbox of data, if it has one; their run key if they are not yet made."""
+        batches = DATA.get(self._product.name)
+        folder = self._settings.homes.inbox / self._product.name
+        if batches is None or not any(folder.glob("[!.]*.*")):
+            return None
+        taken = take_in(self._instance, batches, [folder])
+        if taken.event is not None:
+            self._instance.report_runless_asset_event(taken.event)
+        return taken.run_key if taken.is_new else None
+
+    def checkpoint(self, preset: str, *, again: bool) -> Evaluation | None:
+        """The preset's checkpoint and evaluation, trained unless they are up to date; None if that failed."""
+        if not again and (kept := self._current(preset)) is not None:
+            self._stages.board.line(f"{preset}: is trained and evaluated")
+            return kept
+        if not self._stages.run(f"{self._product.name}_train", preset):
+            return None
+        return self._current(preset)
+
+    def _current(self, preset: str) -> Evaluation | None:
+        """The preset's evaluation if it and the checkpoint fit the dataset, the preset and the code as they are now."""
+        data = records.latest(self._instance, dg.AssetKey(f"{self._product.name}_dataset"), None)
+        made = self._whole(f"{self._product.name}_checkpoint", preset)
+        judged = self._whole(f"{self._product.name}_evaluation", preset)
+        if data is None or made is None or judged is None:
+            return None
+        try:
+            checkpoint, evaluation = self._store.load(made, "cpu"), self._store.load(judged)
+        except (CorruptArtifact, MissingArtifact):
+            return None
+        assert isinstance(checkpoint, Checkpoint)
+        assert isinstance(checkpoint.card, Card)
+        assert isinstance(evaluation, Evaluation)
+        card, recipe = checkpoint.card, self._product.presets()[preset]
+        fits = (
+            card.data_version == evaluation.data_version == data.digest
+            and evaluation.checkpoint == made.digest
+            and not card.overrides
+            and type(recipe).model_validate(card.recipe) == recipe
+            and all(self._is_of_this_code(record) for record in (made, judged))
+        )
+        return evaluation if fits else None
+
+    def champion(self) -> bool:
+        """The champion; made again by every command, since it costs seconds and says why it is the champion."""
+        return self._stages.run(f"{self._product.name}_champion", None)
+
+    def _whole(self, asset: str, partition: str | None) -> Record | None:
+        """The latest materialization, if all of it is in the store."""
+        record = records.latest(self._instance, dg.AssetKey(asset), partition)
+        if record is None or record.manifest is None or self._store.missing(record.manifest):
+            return None
+        return record
+
+    def _is_of_this_code(self, record: Record) -> bool:
+        said = (record.event.tags or {}).get("dagster/code_version") if record.event is not None else None
+        return said is None or said == self._versions[record.asset]
