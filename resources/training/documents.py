@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from pydantic import BaseModel, ConfigDict
+
 from resources.store.types import Document
 
 
@@ -50,12 +52,45 @@ class Evaluation(Document):
     details: dict[str, Any]
 
 
+class Candidate(BaseModel):
+    """One checkpoint a verdict looked at: its metric on validation, on test for information, what became of it.
+
+    `gain` is over the verdict's `against`, in units of the metric, positive is better, within `lower` and `upper`;
+    all three are empty for `against` itself and for what could not be compared.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    checkpoint: str
+    baseline: bool
+    state: str
+    validation: float | None = None
+    test: float | None = None
+    gain: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+
+
 class Verdict(Document):
-    """Which model is champion and why. `reason` is the sentence a person reads."""
+    """Which model is champion and why. `reason` is what a person reads.
+
+    `champion` is the preset and `checkpoint` the data version of its checkpoint, `validation` its metric;
+    `changed` says whether another checkpoint was champion before, or none. `against` is the checkpoint the gains of
+    the candidates refer to: the champion before, where it could be compared, else the champion.
+    """
 
     product: str
     champion: str
     checkpoint: str
+    baseline: bool
     changed: bool
     reason: str
     data_version: str
+    metric: str
+    validation: float
+    margin: float
+    confidence: float
+    comparisons: int
+    against: str
+    candidates: tuple[Candidate, ...]
