@@ -28,11 +28,14 @@ _GOOD_COPY = "Get a good copy of it."
 
 @dataclass(frozen=True)
 class Limits:
-    """How much may come out of an archive: members, bytes of one, and bytes of all. They end a zip bomb."""
+    """How much may come out of an archive: members, bytes of one, and bytes of all.
+
+    They end a zip bomb. The sum may be large, since no more than one member is in memory at a time.
+    """
 
     members: int = 200_000
     member_bytes: int = 64 << 20
-    total_bytes: int = 2 << 30
+    total_bytes: int = 16 << 30
 
 
 @dataclass(frozen=True)

@@ -34,17 +34,17 @@ def sheet(pictures: Sequence[Picture], *, columns: int = 10, side: int = 64, tit
     if not pictures:
         raise ValueError("a sheet needs a picture")
     font = ImageFont.load_default(_FONT)
-    lines = max(len(picture.lines) for picture in pictures)
-    cell = side + lines * _LINE + _GAP + 2
-    top = _GAP + (_LINE + _GAP if title else 0)
     columns = min(columns, len(pictures))
-    rows = -(-len(pictures) // columns)
+    tops = [_GAP + (_LINE + _GAP if title else 0)]  # of each row, and the end of the last
+    for start in range(0, len(pictures), columns):
+        lines = max(len(picture.lines) for picture in pictures[start : start + columns])
+        tops.append(tops[-1] + side + lines * _LINE + _GAP)
     width = _GAP + columns * (side + _GAP)
-    image = Image.new("RGB", (width, top + rows * cell), _BACKGROUND)
+    image = Image.new("RGB", (width, tops[-1]), _BACKGROUND)
     draw = ImageDraw.Draw(image)
     draw.text((_GAP, _GAP), _cut(title, width - 2 * _GAP, font), font=font, fill=_INK)
     for i, picture in enumerate(pictures):
-        x, y = _GAP + i % columns * (side + _GAP), top + i // columns * cell
+        x, y = _GAP + i % columns * (side + _GAP), tops[i // columns]
         small = Image.fromarray(picture.pixels.transpose(1, 2, 0))
         times = max(1, side // max(small.size))
         if times > 1:
