@@ -22,19 +22,20 @@ class HousingRecipe(Recipe):
 
     # Of `ensemble`. An epoch goes once through the train rows of every split; all networks take each step together.
     members: int = Field(8, ge=1, le=200, description="Networks per split; their predictions are averaged.")
-    hidden: tuple[Annotated[int, Field(ge=1, le=2048)], ...] = Field(
-        (64, 64), min_length=1, max_length=6, description="Widths of the hidden layers."
+    hidden: list[Annotated[int, Field(ge=1, le=2048)]] = Field(
+        [64, 64], min_length=1, max_length=6, description="Widths of the hidden layers."
+    )
+    bins: int = Field(
+        8, ge=0, le=64, description="Bins of each column's piecewise linear encoding, beside its value; 0: none."
     )
     learning_rate: float = Field(3e-3, gt=0, le=1, description="AdamW's, at its highest; cosine down to zero.")
     weight_decay: float = Field(1e-2, ge=0, le=10, description="AdamW's decoupled weight decay.")
-    dropout: float = Field(0.05, ge=0, lt=1, description="Share of hidden values set to zero while training.")
-    stop_on: Literal["own_rows", "validation", "never"] = Field(
-        "own_rows",
-        description="Which rows say at which epoch a network was best, and is kept: a part of its split's train rows"
-        " that it alone leaves out, the validation rows, or none (the last epoch is kept). `validation` makes the"
-        " validation scores, by which models are compared, too good.",
+    dropout: float = Field(0.2, ge=0, lt=1, description="Share of hidden values set to zero while training.")
+    keep_epoch: Literal["last", "best_on_validation"] = Field(
+        "last",
+        description="Which epoch's weights a network keeps: the last one's, or those of its own lowest val_loss. The"
+        " latter makes the validation scores, by which models are compared, too good.",
     )
-    left_out: float = Field(0.1, gt=0, lt=0.5, description="Share of train rows a network leaves out for `own_rows`.")
 
     # Of `gradient_boosting`.
     trees: int = Field(500, ge=1, le=10_000, description="Number of trees.")
