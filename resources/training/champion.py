@@ -35,8 +35,8 @@ class _Runner:
 
     @property
     def said(self) -> str:
-        kind = ", a baseline," if self.evaluation.baseline else ""
-        return f"{self.evaluation.model}{kind} ({self.evaluation.metric} {self.value:.4g} on validation)"
+        kind = "a baseline; " if self.evaluation.baseline else ""
+        return f"{self.evaluation.model} ({kind}{self.evaluation.metric} {self.value:.4g} on validation)"
 
 
 def crown(
@@ -252,7 +252,7 @@ def _row(
     elif tried and gate is not None and gate.promoted:
         state = "better than the champion before, but not the best"
     elif tried:
-        state = "not better beyond chance"
+        state = "not better beyond chance" if gate is not None and gate.difference > 0 else "not better"
     else:
         state = "candidate"
     bounded = gate is not None and math.isfinite(gate.lower)

@@ -1,7 +1,7 @@
 """Is a challenger better than the champion, or luckier? A paired bootstrap over the scores both got on validation.
 
 Belongs here: the one statistical question, as a pure function. Does not belong here: who is asked about, and what
-follows (`champion.py`). Pure: numpy alone.
+follows (`champion.py`). Pure: numpy alone, imported when a comparison is made.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 _CHUNK = 2_000_000  # counts held at once: 16 MB, and as much again as numbers of units and as floats
 _TAIL = 20  # draws that have to lie beyond the bound, so that its place is known to a quarter (1 / sqrt(20) = 22 %)
@@ -83,6 +84,8 @@ def better(
 
     Raises: ValueError if the two are not paired, not finite, or a number is out of its range.
     """
+    import numpy as np
+
     units = _units(challenger, champion)
     _in_range(margin, confidence, comparisons, draws)
     count = len(units)
@@ -122,6 +125,8 @@ def better(
 
 def _units(challenger: Scores, champion: Scores) -> np.ndarray:
     """A row for each sample or group: sum of the gains, of the champion's and the challenger's scores, samples."""
+    import numpy as np
+
     values = [np.asarray(scores.values, dtype=np.float64) for scores in (champion, challenger)]
     if challenger.statistic != champion.statistic:
         raise ValueError(f"scores of {challenger.statistic} and of {champion.statistic} can't be compared")
@@ -157,6 +162,8 @@ def _drawn(units: np.ndarray, draws: int, generator: np.random.Generator) -> Ite
     How often each unit is drawn is multinomial. Equal units are counted as one kind: of right and wrong answers there
     are three kinds of gain, however many samples.
     """
+    import numpy as np
+
     kinds, kind, many = np.unique(units, axis=0, return_inverse=True, return_counts=True)
     count = len(units)
     step = max(1, _CHUNK // count)

@@ -65,7 +65,7 @@ def test_a_baseline_that_wins_is_champion_and_says_so() -> None:
     verdict = decided(regressor("ensemble", 3.1), regressor("boosting", 2.9, baseline=True))
     assert (verdict.champion, verdict.baseline) == ("boosting", True)
     assert verdict.validation == pytest.approx(2.9, rel=0.05)  # 1,000 normal numbers: rms known to 2 %
-    assert "boosting, a baseline, (rmse" in verdict.reason
+    assert "boosting (a baseline; rmse" in verdict.reason
     assert "No trained model is better than this baseline" in verdict.reason
     assert states(verdict)["ensemble"] == "not better than the baseline boosting"
 
