@@ -64,12 +64,12 @@ class Bank(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             members = [Network(columns, hidden, dropout) for _ in range(count)]
+            # Only its shape is used. In a tuple, so that it is no submodule with parameters of its own.
+            self._one = (Network(columns, hidden, dropout).to("meta"),)
         stacked, _ = stack_module_state(members)
         self._names = {name.replace(".", "_"): name for name in stacked}
         for short, name in self._names.items():
             self.register_parameter(short, nn.Parameter(stacked[name].detach()))
-        # Only its shape is used. In a tuple, so that it is no submodule with parameters of its own.
-        self._one = (Network(columns, hidden, dropout).to("meta"),)
 
     def forward(self, x: Tensor) -> Tensor:
         """(count, rows, columns), or (rows, columns) that all members see -> (count, rows)."""
