@@ -15,7 +15,7 @@ from resources.training.plots import as_markdown, confusion, curves
 pytestmark = pytest.mark.train
 
 MOST = 90_000  # bytes: Dagster stores each event's metadata, and base64 adds a third; 100 kB is the design's bound
-TRAIN, VALIDATION, RATE, RED = (47, 111, 176), (209, 98, 43), (91, 140, 90), (179, 38, 30)
+TRAIN, VALIDATION, RATE = (47, 111, 176), (209, 98, 43), (91, 140, 90)
 
 
 def epochs(n: int) -> list[dict[str, float]]:
@@ -48,13 +48,19 @@ def pixels(picture: np.ndarray, colour: tuple[int, int, int]) -> int:
     return int((np.abs(picture - np.array(colour)).max(axis=2) <= 12).sum())
 
 
+def warnings(picture: np.ndarray) -> int:
+    """Pixels of red letters. Their edges are paler, but green and blue stay alike, unlike in the orange line."""
+    red, green, blue = (picture[..., i] for i in range(3))
+    return int(((red - green > 60) & (abs(green - blue) < 15)).sum())
+
+
 @pytest.mark.parametrize("n", [1, 2, 100, 1_000])
 def test_curves_of_any_length_are_drawn_and_small(n: int) -> None:
     picture = opened(curves(epochs(n)))
     assert picture.shape[1] == 900
     for colour in (TRAIN, VALIDATION, RATE):
         assert pixels(picture, colour) > 20  # a dot of 4 points covers about 24 pixels
-    assert pixels(picture, RED) == 0
+    assert warnings(picture) == 0
 
 
 def test_each_metric_has_a_panel_and_times_have_none() -> None:
@@ -72,7 +78,7 @@ def test_values_that_are_not_finite_leave_a_gap_and_are_counted() -> None:
     for row in broken[10:]:
         row["loss"], row["val_loss"] = math.nan, math.inf
     whole, gap = opened(curves(epochs(30))), opened(curves(broken))
-    assert pixels(gap, RED) > 0
+    assert warnings(gap) > 50
     assert 0 < pixels(gap, TRAIN) < pixels(whole, TRAIN)
     opened(curves([{"loss": math.nan, "val_loss": -math.inf}] * 3))
     opened(curves([{"epoch": 1, "loss": 1.0}, {"epoch": 2}, {"epoch": 3, "loss": 0.5, "val_f1": 0.5}]))
