@@ -1,0 +1,310 @@
+"""The inboxes of the training products, and what follows from a new dataset; throwaway assets with their names."""
+
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster import DagsterRunStatus as Status
+from dagster._core.definitions.sensor_definition import SensorExecutionData
+
+from resources.errors import ScriptoriumError
+from sensors.training import (
+    CHAIN_TAG,
+    DATASET_RUN_TAG,
+    chain_sensor,
+    cifar10_inbox,
+    housing_inbox,
+    housing_questions_inbox,
+)
+
+PRESETS = dg.StaticPartitionsDefinition(["mean", "mlp", "other"])
+ASKED = ["mean", "mlp"]
+IMAGES = dg.DynamicPartitionsDefinition(name="cifar10_batches")
+QUESTIONS = dg.DynamicPartitionsDefinition(name="housing_batches")
+CHAINED = {CHAIN_TAG: "inbox"}
+
+
+@dg.asset(deps=[dg.AssetKey("housing_files")])
+def housing_dataset() -> None: ...
+
+
+@dg.asset(deps=[housing_dataset], partitions_def=PRESETS)
+def housing_checkpoint(context: dg.AssetExecutionContext) -> None:
+    if context.run.tags.get("fail"):
+        raise dg.Failure("no room")
+
+
+@dg.asset(deps=[housing_checkpoint])
+def housing_champion() -> None: ...
+
+
+@dg.asset(deps=[housing_champion, dg.AssetKey("housing_questions")], partitions_def=QUESTIONS)
+def housing_predictions() -> None: ...
+
+
+@dg.asset
+def cifar10_champion() -> None: ...
+
+
+@dg.asset(deps=[cifar10_champion, dg.AssetKey("cifar10_images")], partitions_def=IMAGES)
+def cifar10_predictions() -> None: ...
+
+
+def job(name: str, asset: dg.AssetsDefinition) -> dg.JobDefinition:
+    return dg.define_asset_job(name, [asset], executor_def=dg.in_process_executor)
+
+
+class Place:
+    """A home with the inboxes. A tick is applied as the daemon applies it; runs are made, and executed by the test."""
+
+    def __init__(self, home: Path, instance: dg.DagsterInstance) -> None:
+        self.home, self.instance = home, instance
+        self.cursors: dict[str, str | None] = {}
+        self.presets: Callable[[], list[str]] = lambda: ASKED
+        self.said: str | None = None
+        train, champion = job("housing_train", housing_checkpoint), job("housing_champion", housing_champion)
+        common = {"failures": home / "failures.log", "disk": home, "settle_seconds": 0.0, "min_free_gb": 0.0}
+        inbox = home / "inbox"
+        self.images, self.files = inbox / "cifar10", inbox / "housing"
+        self.questions = self.files / "predict"
+        for folder in (self.images, self.questions):
+            folder.mkdir(parents=True)
+        self.definitions = dg.Definitions(
+            assets=[
+                dg.AssetSpec("housing_files"),
+                dg.AssetSpec("housing_questions", partitions_def=QUESTIONS),
+                dg.AssetSpec("cifar10_images", partitions_def=IMAGES),
+                housing_dataset,
+                housing_checkpoint,
+                housing_champion,
+                housing_predictions,
+                cifar10_champion,
+                cifar10_predictions,
+            ],
+            jobs=[
+                job("housing_dataset", housing_dataset),
+                train,
+                champion,
+                job("housing_predict", housing_predictions),
+                job("cifar10_predict", cifar10_predictions),
+            ],
+            sensors=[
+                cifar10_inbox(folder=self.images, **common),
+                housing_inbox(folder=self.files, questions=self.questions, **common),
+                housing_questions_inbox(folder=self.questions, **common),
+                chain_sensor("housing", lambda: self.presets(), [train, champion]),
+            ],
+        )
+
+    def evaluate(self, sensor: str) -> SensorExecutionData:
+        """Run the sensor's function, and apply nothing of it."""
+        with dg.build_sensor_context(
+            instance=self.instance,
+            instance_ref=self.instance.get_ref(),
+            definitions=self.definitions,
+            cursor=self.cursors.get(sensor),
+        ) as context:
+            return self.definitions.resolve_sensor_def(sensor).evaluate_tick(context)
+
+    def tick(self, sensor: str) -> list[dg.DagsterRun]:
+        """The runs that the daemon makes of one tick; none has a run key that was there before."""
+        data = self.evaluate(sensor)
+        self.said, self.cursors[sensor] = data.skip_message, data.cursor
+        for event in data.asset_events:
+            self.instance.report_runless_asset_event(event)
+        for request in data.dynamic_partitions_requests or []:
+            self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
+        return [self.make(asked, Status.STARTING) for asked in data.run_requests or []]
+
+    def make(self, asked: dg.RunRequest, status: Status) -> dg.DagsterRun:
+        assert not self.instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": str(asked.run_key)}))
+        tags = {**asked.tags, "dagster/run_key": str(asked.run_key)}
+        if asked.partition_key is not None:
+            tags["dagster/partition"] = asked.partition_key
+        run = dg.DagsterRun(asked.job_name or "?", str(uuid.uuid4()), tags=tags, status=status)
+        return self.instance.run_storage.add_run(run)
+
+    def end(self, run: dg.DagsterRun, status: Status, tags: dict[str, str] | None = None) -> None:
+        """The run ends, as its own process or the daemon reports it."""
+        event = dg.DagsterEvent(f"PIPELINE_{status.value}", run.job_name, message="ended")
+        self.instance.report_dagster_event(event, run.run_id)
+        if tags:
+            self.instance.add_run_tags(run.run_id, tags)
+
+    def dataset(self, status: Status = Status.SUCCESS, tags: dict[str, str] = CHAINED) -> dg.DagsterRun:
+        run = dg.DagsterRun("housing_dataset", str(uuid.uuid4()), tags=tags, status=status)
+        return self.instance.run_storage.add_run(run)
+
+
+@pytest.fixture
+def place(tmp_path, instance):
+    return Place(tmp_path, instance)
+
+
+def jobs(runs):
+    return [(run.job_name, run.tags.get("dagster/partition")) for run in runs]
+
+
+TRAININGS = [("housing_train", "mean"), ("housing_train", "mlp")]
+CHOICE = [("housing_champion", None)]
+
+
+def test_a_dataset_is_followed_by_trainings_and_these_by_the_choice(place):
+    dataset = place.dataset()
+    trainings = place.tick("housing_chain")
+    assert jobs(trainings) == TRAININGS
+    assert all(run.tags[CHAIN_TAG] == "inbox" for run in trainings)
+    assert not place.tick("housing_chain")
+    place.end(trainings[0], Status.SUCCESS)
+    assert not place.tick("housing_chain")
+    assert "mlp under way" in place.said
+    place.end(trainings[1], Status.SUCCESS)
+    (champion,) = place.tick("housing_chain")
+    assert jobs([champion]) == CHOICE
+    assert champion.tags[DATASET_RUN_TAG] == dataset.run_id
+    for _ in range(3):
+        assert not place.tick("housing_chain")
+
+
+@pytest.mark.parametrize("end", [Status.FAILURE, Status.CANCELED])
+def test_the_choice_is_made_though_the_last_training_failed(place, end):
+    place.dataset()
+    first, last = place.tick("housing_chain")
+    place.end(first, Status.SUCCESS)
+    place.end(last, end)
+    assert jobs(place.tick("housing_chain")) == CHOICE
+
+
+def test_there_is_no_choice_where_no_training_succeeded(place):
+    place.dataset()
+    for run in place.tick("housing_chain"):
+        place.end(run, Status.FAILURE)
+    assert not place.tick("housing_chain")
+    assert "no training succeeded" in place.said
+
+
+def test_a_crashed_training_that_is_retried_is_waited_for(place):
+    place.dataset()
+    first, crashed = place.tick("housing_chain")
+    place.end(first, Status.SUCCESS)
+    place.end(crashed, Status.FAILURE, {"dagster/will_retry": "true"})
+    assert not place.tick("housing_chain")
+    retry = dg.DagsterRun("housing_train", str(uuid.uuid4()), tags=crashed.tags, status=Status.STARTED)
+    place.instance.run_storage.add_run(retry)
+    assert not place.tick("housing_chain")
+    place.end(retry, Status.SUCCESS)
+    assert jobs(place.tick("housing_chain")) == CHOICE
+
+
+def test_a_failure_is_no_end_before_dagster_has_said_whether_it_retries(tmp_path, monkeypatch):
+    settings = {"run_retries": {"enabled": True}}
+    (tmp_path / "home").mkdir()
+    with dg.DagsterInstance.local_temp(str(tmp_path), settings) as instance:
+        place = Place(tmp_path / "home", instance)
+        place.dataset()
+        first, crashed = place.tick("housing_chain")
+        place.end(first, Status.SUCCESS)
+        instance.run_storage.handle_run_event(  # what comes before the tag is set
+            crashed.run_id, dg.DagsterEvent("PIPELINE_FAILURE", "housing_train", message="crashed")
+        )
+        assert not place.tick("housing_chain")
+        now = time.time
+        monkeypatch.setattr("sensors.training.time.time", lambda: now() + 120)
+        assert jobs(place.tick("housing_chain")) == CHOICE
+
+
+def test_only_successful_runs_with_the_tag_are_followed(place):
+    place.dataset(tags={})
+    place.dataset(status=Status.FAILURE)
+    running = place.dataset(status=Status.STARTED)
+    assert not place.tick("housing_chain")
+    assert place.said == "Nothing to follow."
+    place.end(running, Status.SUCCESS)
+    assert len(place.tick("housing_chain")) == 2
+
+
+def test_a_slow_dataset_is_followed_after_a_later_one(place):
+    slow = place.dataset(status=Status.STARTED)
+    place.dataset()
+    for run in place.tick("housing_chain"):
+        place.end(run, Status.SUCCESS)
+    assert jobs(place.tick("housing_chain")) == CHOICE
+    assert not place.tick("housing_chain")
+    place.end(slow, Status.SUCCESS)
+    followed = place.tick("housing_chain")
+    assert jobs(followed) == TRAININGS
+    assert {run.tags[DATASET_RUN_TAG] for run in followed} == {slow.run_id}
+
+
+def test_a_daemon_killed_at_any_step_loses_and_doubles_nothing(place):
+    place.dataset()
+    first, second = place.evaluate("housing_chain").run_requests
+    # Killed between the two runs: one was launched, the other was made and never launched.
+    launched, stuck = place.make(first, Status.STARTING), place.make(second, Status.NOT_STARTED)
+    (again,) = place.evaluate("housing_chain").run_requests
+    assert again.run_key == second.run_key, "the daemon launches that very run"
+    place.end(launched, Status.SUCCESS)
+    place.end(stuck, Status.SUCCESS)
+    for _ in range(2):
+        (champion,) = place.evaluate("housing_chain").run_requests
+        assert champion.job_name == "housing_champion"
+    place.make(champion, Status.STARTED)
+    assert not place.tick("housing_chain")
+    place.cursors.clear()
+    assert not place.tick("housing_chain"), "without its cursor it finds the same"
+
+
+def test_what_is_finished_is_not_started_again_when_its_runs_are_deleted(place):
+    place.dataset()
+    for run in place.tick("housing_chain"):
+        place.end(run, Status.SUCCESS)
+    (champion,) = place.tick("housing_chain")
+    place.end(champion, Status.SUCCESS)
+    place.tick("housing_chain")
+    for run in place.instance.get_runs():
+        if run.job_name != "housing_dataset":
+            place.instance.run_storage.delete_run(run.run_id)
+    assert not place.tick("housing_chain")
+
+
+def test_presets_that_cannot_be_read_are_said_and_nothing_is_lost(place):
+    asked = place.dataset()
+    whole = place.presets
+
+    def broken():
+        raise ScriptoriumError("presets.yaml, line 12: no such field.", "Correct it.")
+
+    place.presets = broken
+    place.tick("housing_chain")
+    assert "line 12" in place.said
+    place.presets = whole
+    assert {run.tags[DATASET_RUN_TAG] for run in place.tick("housing_chain")} == {asked.run_id}
+
+
+def test_the_csv_files_of_the_inbox_start_the_chain_and_the_questions_do_not(place):
+    (place.files / "a.csv").write_text("CRIM,MEDV\n1,2\n")
+    (place.questions / "q.csv").write_text("CRIM\n1\n")
+    (run,) = place.tick("housing_files")
+    assert run.tags[CHAIN_TAG] == "inbox"
+    job = place.definitions.resolve_job_def("housing_dataset")
+    assert job.execute_in_process(instance=place.instance, tags=dict(run.tags)).success
+    assert jobs(place.tick("housing_chain")) == TRAININGS
+    assert not place.tick("housing_questions")
+    assert "There is no housing_champion yet" in place.said
+    place.instance.report_runless_asset_event(dg.AssetMaterialization("housing_champion"))
+    (answer,) = place.tick("housing_questions")
+    assert answer.tags["dagster/partition"].startswith("q~")
+
+
+def test_images_wait_for_the_champion(place):
+    (place.images / "a.png").write_bytes(b"1")
+    (place.images / "b.JPG").write_bytes(b"2")
+    assert not place.tick("cifar10_images")
+    assert "scriptorium train cifar10" in place.said
+    job = place.definitions.resolve_implicit_global_asset_job_def()
+    assert job.execute_in_process(instance=place.instance, asset_selection=[dg.AssetKey("cifar10_champion")]).success
+    (run,) = place.tick("cifar10_images")
+    assert run.tags["scriptorium/file"] == "a.png and 1 more"
