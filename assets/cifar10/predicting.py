@@ -44,8 +44,9 @@ def logits(checkpoint: Checkpoint, images: Tensor, device: str, batch_size: int 
     """
     card = card_of(checkpoint)
     if images.dtype != torch.uint8 or images.ndim != 4 or tuple(images.shape[1:]) != card.input_size:
+        wanted = ", ".join(map(str, card.input_size))
         raise BadInput(
-            f"Images are {images.dtype} of shape {tuple(images.shape)}.", f"Give uint8 of shape (n, {card.input_size})."
+            f"Images are {images.dtype}, {tuple(images.shape)}.", f"Give torch.uint8 of shape (n, {wanted})."
         )
     return network_logits(rebuilt(checkpoint, device), images, card.mean, card.std, card.settings, batch_size)
 
@@ -84,10 +85,12 @@ def network_logits(
 ) -> Tensor:
     """As `logits`, of a network of `recipe` that is on its device and in evaluation mode."""
     device = next(iter(built.state_dict().values())).device
+    # Without an image the network is asked all the same: it knows the number of classes.
+    parts = images.split(batch_size) if len(images) else (images,)
     rows: list[Tensor] = []
     # Kernels are chosen by rule, not by a race: else the same images need not give the same bits again.
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
-        for some in images.split(batch_size):
+        for some in parts:
             total: Tensor | None = None
             for view, mirrored, weight in _views(some.to(device), recipe.tta):
                 x = normalised(view, mean, std, recipe.channels_last)
@@ -95,7 +98,7 @@ def network_logits(
                 total = y if total is None else total + y
             assert total is not None
             rows.append(total.cpu())
-    return torch.cat(rows) if rows else torch.empty(0, 0)
+    return torch.cat(rows)
 
 
 def _views(images: Tensor, tta: str) -> Iterator[tuple[Tensor, bool, float]]:

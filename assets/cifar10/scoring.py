@@ -17,7 +17,7 @@ ECE_BINS = 15
 """As in Guo et al. 2017 (arXiv:1706.04599), so that figures compare."""
 
 _COLDEST, _HOTTEST = 1e-3, 1e3
-"""Where the temperature is looked for: if all of validation is right, the best one would be 0."""
+"""Where the temperature is looked for: if all of validation is right the best one would be 0, if nothing, infinite."""
 
 
 @dataclass(frozen=True)
