@@ -197,14 +197,15 @@ def _table(names: tuple[str, ...], counted: Any) -> str:
 
 
 def _contact_sheet(labelled: Any, parts: Any) -> bytes:
-    """JPEG: a column of training images for each class, the first ones in the dataset's order."""
+    """JPEG: a column of training images for each class, evenly picked, since neighbours may be alike."""
     import numpy as np
 
     from resources.media.sheets import Picture, jpeg, sheet
 
     columns = []
     for label, name in enumerate(labelled.names[: 2 * CLASSES]):
-        shown = np.flatnonzero((labelled.labels == label) & (parts == 0))[:_SHEET_ROWS]
+        known = np.flatnonzero((labelled.labels == label) & (parts == 0))
+        shown = known[np.linspace(0, len(known) - 1, min(_SHEET_ROWS, len(known))).astype(int)]
         columns.append([Picture(labelled.images[i], (name,) if row == 0 else ()) for row, i in enumerate(shown)])
     blank = Picture(np.full((3, 32, 32), 255, np.uint8))
     rows = [[column[row] if row < len(column) else blank for column in columns] for row in range(_SHEET_ROWS)]

@@ -16,7 +16,8 @@ from typing import Any
 
 SIDE = 32
 _FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO", "QOI", "PCX", "DIB")
-"""Pillow's own decoders for pictures made of pixels. Its others run programs (EPS: Ghostscript) or guess (TGA)."""
+"""Pillow's own decoders for pictures made of pixels. Of its others some run programs (EPS: Ghostscript); TGA has no
+mark of its own, so that a file must be called so."""
 MAX_PIXELS = 64_000_000
 """8000 x 8000: 0.25 GB once decoded, in each thread. A file of a few kB can claim far more."""
 MAX_BYTES = 256 << 20
@@ -41,7 +42,8 @@ def decode(image: Path | bytes) -> Any:
     _load_decoders()
     try:
         content = _content(image)
-        with Image.open(io.BytesIO(content), formats=_FORMATS) as opened:
+        formats = ("TGA",) if isinstance(image, Path) and image.suffix.lower() == ".tga" else _FORMATS
+        with Image.open(io.BytesIO(content), formats=formats) as opened:
             if opened.width * opened.height > MAX_PIXELS:
                 raise OddImage(f"it has {opened.width} x {opened.height} pixels, more than {MAX_PIXELS:,}")
             return _pixels(opened)
