@@ -93,7 +93,7 @@ def housing_dataset(context: dg.AssetExecutionContext, config: HousingDatasetCon
             "rows": len(table.target),
             "duplicates": table.duplicates,
             "source": origin,
-            "files": dg.MetadataValue.md(f"| file | rows |\n|---|---|\n{counts}"),
+            "rows_per_file": dg.MetadataValue.md(f"| file | rows |\n|---|---|\n{counts}"),
             "dropped_columns": ", ".join(_dropped(table.columns)) or "none",
             "rows_at_highest_price": capped,
             "highest_price": float(table.target.max()),
