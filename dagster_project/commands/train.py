@@ -137,7 +137,7 @@ class _Work:
             card.data_version == evaluation.data_version == data.digest
             and evaluation.checkpoint == made.digest
             and not card.overrides
-            and type(recipe).model_validate(card.recipe) == recipe
+            and recipe.trains_like(type(recipe).model_validate(card.recipe))
             and all(self._is_of_this_code(record) for record in (made, judged))
         )
         return evaluation if fits else None

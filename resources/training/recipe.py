@@ -36,6 +36,11 @@ class Recipe(BaseModel):
         "last", description="Whose weights become the checkpoint: the last epoch's, or those of the lowest val_loss."
     )
 
+    def trains_like(self, other: Recipe) -> bool:
+        """Whether both give the same checkpoint from the same data: equal but for the words about them."""
+        words = {"description", "default_on"}
+        return type(self) is type(other) and self.model_dump(exclude=words) == other.model_dump(exclude=words)
+
     @property
     def is_baseline(self) -> bool:
         """Whether this is no trained network but something that every trained network has to beat."""

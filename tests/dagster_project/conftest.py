@@ -103,10 +103,16 @@ class House:
         return products.find(build_defs(self.settings), "recordings")
 
 
+@pytest.fixture(scope="session")
+def new_house(repo: Path) -> Callable[[Path], House]:
+    """Makes an empty home in a folder."""
+    return lambda folder: House(folder / "home", repo)
+
+
 @pytest.fixture
-def house(tmp_path: Path, repo: Path) -> House:
+def house(tmp_path: Path, new_house: Callable[[Path], House]) -> House:
     """An empty home."""
-    return House(tmp_path / "home", repo)
+    return new_house(tmp_path)
 
 
 @pytest.fixture(scope="session")

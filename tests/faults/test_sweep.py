@@ -1,0 +1,88 @@
+"""A sweep by backfill, killed in the middle of a training and started again.
+
+No finished preset is trained twice, the dataset is made once, and the killed training goes on at its last epoch and
+ends where an uninterrupted one ends.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import dagster as dg
+import pytest
+
+from dagster_project.definitions import build_defs
+from resources.store import records
+
+pytestmark = pytest.mark.train
+
+FINISHED, KILLED = "mean", "ensemble"
+
+
+def _versions(works, asset: str, partition: str | None) -> list[records.Record]:
+    return records.versions(works.instance, dg.AssetKey(asset), partition)
+
+
+def _runs(works, preset: str) -> list[dg.DagsterRun]:
+    """The training runs of a preset, oldest first."""
+    return list(works.instance.get_runs(dg.RunsFilter(tags={"dagster/partition": preset})))[::-1]
+
+
+def _backfill(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "dagster_project.cli", "backfill", "housing_train", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def _epochs(works) -> list[int]:
+    """The epochs in the text log, in the order in which they were written."""
+    log = works.settings.homes.library / "housing" / "training_log.txt"
+    return [int(n) for n in re.findall(r" - Epoch (\d+)/", log.read_text() if log.exists() else "")]
+
+
+@pytest.mark.timeout(600)
+def test_a_killed_sweep_goes_on(works) -> None:
+    made = build_defs(works.settings).resolve_job_def("housing_dataset").execute_in_process(instance=works.instance)
+    assert made.success
+
+    first = _backfill(FINISHED, KILLED)
+    try:
+        end = time.monotonic() + 180
+        while max(_epochs(works), default=0) < 20:  # well within the training, and past a saved state
+            assert time.monotonic() < end, "the training did not begin"
+            assert first.poll() is None, first.communicate()[0]
+            time.sleep(0.02)
+        [run] = _runs(works, KILLED)
+        pid = works.pid(run)
+        assert pid is not None
+        first.kill()
+        os.kill(pid, signal.SIGKILL)
+    finally:
+        first.kill()
+        first.wait()
+    cut_at = max(_epochs(works))
+
+    again = _backfill("--missing")
+    said, _ = again.communicate(timeout=300)
+    assert again.returncode == 0, said
+
+    assert len(_versions(works, "housing_dataset", None)) == 1
+    assert len(_versions(works, "housing_checkpoint", FINISHED)) == 1
+    trained = [r for r in _versions(works, "housing_checkpoint", KILLED) if r.run != run.run_id]
+    resumed = trained[-1]
+    assert resumed.event is not None
+    gone_on_from = int(str(resumed.event.metadata["resumed_from_epoch"].value))
+    # The state is saved at most a tenth of the time, so a few of these short epochs may have been done twice.
+    assert cut_at - 15 <= gone_on_from <= cut_at
+    # Dagster repeats the killed run by itself, and the command asks for it as well: it is trained once all the same.
+    epochs = _epochs(works)
+    assert epochs == [*range(1, cut_at + 1), *range(gone_on_from + 1, epochs[-1] + 1)]
+
+    # Trained once more, without a kill: on the CPU the same bits, and so the same data version.
+    job = build_defs(works.settings).resolve_job_def("housing_train")
+    assert job.execute_in_process(instance=works.instance, partition_key=KILLED).success
+    whole = _versions(works, "housing_checkpoint", KILLED)[0]
+    assert whole.run not in {r.run for r in trained}
+    assert whole.digest == resumed.digest
