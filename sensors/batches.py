@@ -21,8 +21,8 @@ from typing import Any
 import dagster as dg
 
 from resources.intake.batch_events import Batch, Batches, BatchFile, batch_event
-from resources.intake.batches import is_whole, make_batch
-from resources.intake.files import Claim, Found, scan
+from resources.intake.batches import found_in, is_whole, make_batch
+from resources.intake.files import Found
 from resources.intake.identity import FileStat, shown, shown_name
 from resources.intake.known_batches import KnownBatches
 from sensors.batch_files import Memory, Reader, Wait, due_reports
@@ -58,7 +58,7 @@ def batch_sensor(
     `exclude` are folders in it that belong to another inbox; `failures` is the log that refusals are written to. While
     `ready` returns a sentence, the tick says it and the files wait. Of `limits`, `new_per_tick` bounds the refusals.
     """
-    root, others = os.path.realpath(folder), [os.path.realpath(path) for path in exclude]
+    root = os.path.realpath(folder)
     state = _State(KnownBatches(batches, root))
     own_tags, own_config = dict(tags or {}), dict(run_config or {})
 
@@ -71,11 +71,7 @@ def batch_sensor(
     )
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         try:
-            found = [
-                file
-                for file in scan(root, batches.names)
-                if file.claim is Claim.YES and not any(f"{file.path}/".startswith(f"{other}/") for other in others)
-            ]
+            found = found_in(root, batches, exclude)
         except OSError as error:
             return dg.SkipReason(
                 f"The inbox {folder} can't be read ({error.strerror}). Make the folder, or make it readable."
@@ -203,7 +199,7 @@ class _Tick:
         files: list[BatchFile] = []
         copies: dict[str, tuple[FileStat, str]] = {}
         new = False
-        for file in sorted(settled):
+        for file in settled:
             digest = self.reader.digest(file)
             if digest is None:
                 continue
@@ -228,7 +224,7 @@ class _Tick:
         """Make one batch of all files, if their contents are not those of the newest batch."""
         if len(settled) > self.batches.most:
             raise Wait(f"{len(settled):,} files are more than one batch holds ({self.batches.most:,}); remove some")
-        read = [(file, self.known.digest(file.path, file.stat) or self.reader.digest(file)) for file in sorted(settled)]
+        read = [(file, self.known.digest(file.path, file.stat) or self.reader.digest(file)) for file in settled]
         if any(file.path in self.memory.tries for file, digest in read if digest is None):
             raise Wait("the others wait for the file that could not be read")
         files = [self._file(file, digest) for file, digest in read if digest is not None]

@@ -35,7 +35,7 @@ IMAGES = Names(
 TABLES = Names(taken=frozenset({".csv"}), never=frozenset())
 
 CIFAR10_IMAGES = Batches("cifar10_images", "cifar10_batches", IMAGES, "cifar10_predict", "cifar10_predictions")
-HOUSING_FILES = Batches("housing_files", None, TABLES, "housing_dataset", "housing_dataset")
+HOUSING_FILES = Batches("housing_files", None, TABLES, "housing_prepare", "housing_dataset")
 HOUSING_QUESTIONS = Batches("housing_questions", "housing_batches", TABLES, "housing_predict", "housing_predictions")
 
 _WATCHED = 50
@@ -79,7 +79,7 @@ def housing_inbox(
     min_free_gb: float = 1.0,
     hash_budget_mb: int = 2048,
 ) -> dg.SensorDefinition:
-    """The sensor `housing_files`: a run of `housing_dataset` when the contents of `folder` have changed.
+    """The sensor `housing_files`: a run of `housing_prepare` when the contents of `folder` have changed.
 
     `questions` is the folder in it that `housing_questions_inbox` watches.
     """
@@ -148,19 +148,20 @@ def _champion_of(product: str) -> Callable[[dg.DagsterInstance], str | None]:
 def chain_sensor(
     product: str, presets: Callable[[], Sequence[str]], jobs: Sequence[ExecutableDefinition]
 ) -> dg.SensorDefinition:
-    """The sensor `<product>_chain`: after a run of `<product>_dataset` with the tag `scriptorium/chain`, the rest.
+    """The sensor `<product>_chain`: after a dataset made with the tag `scriptorium/chain`, the rest.
 
-    It asks for `<product>_train` for each of `presets()`, and once all of these have ended and one of them has
-    succeeded, for `<product>_champion`. `jobs` are these two.
+    It asks for the training of each of `presets()`, and once all of these have ended and one of them has succeeded, for
+    the choice of the champion. `jobs` are the product's three: the one that makes the dataset, the one that trains a
+    preset, the one that chooses.
 
     It is no run status sensor: those are told of one status, each event once. This one compares the runs there are with
     those there should be, so it sees trainings that fail, and nothing is lost or done twice if the daemon dies.
     """
-    dataset, train, champion = (f"{product}_{what}" for what in ("dataset", "train", "champion"))
+    dataset, train, champion = (job.name for job in jobs)
 
     @dg.sensor(
         name=f"{product}_chain",
-        jobs=jobs,
+        jobs=jobs[1:],
         minimum_interval_seconds=3,  # the daemon looks every 5 s; an interval of 5 would make that 5 and 10 by turns
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(

@@ -18,7 +18,7 @@ import dagster as dg
 
 from resources.errors import BadInput, MissingOriginal
 from resources.intake.batch_events import Batch, Batches, BatchFile, batch_event, batch_key, latest
-from resources.intake.files import Claim, scan
+from resources.intake.files import Claim, Found, scan
 from resources.intake.identity import KEY_HEX, FileChanged, FileStat, digest_some, shown
 from resources.intake.intake import RUN_KEY_TAG, SENSOR_TAG, check_name
 from resources.progress import Progress
@@ -153,13 +153,20 @@ def is_whole(file: BatchFile) -> bool:
 # Taking in by name
 
 
-def take_in(instance: dg.DagsterInstance, batches: Batches, paths: Sequence[Path], log: Any = None) -> TakenBatch:
-    """Make one batch of files and folders lying anywhere. Of a folder the files of this sort, subfolders included.
+def take_in(
+    instance: dg.DagsterInstance,
+    batches: Batches,
+    paths: Sequence[Path],
+    log: Any = None,
+    exclude: Sequence[Path] = (),
+) -> TakenBatch:
+    """Make one batch of files and folders lying anywhere. Of a folder the files of this sort, subfolders included,
+    but for the folders `exclude`.
 
     The caller adds the partition `key`, reports `event` if there is one, and starts a run of the job, tagged
     `dagster/run_key`. Progress goes to `log`, if given. Raises `BadInput`.
     """
-    named = list(_named(batches, paths))
+    named = list(_named(batches, paths, exclude))
     if not named:
         raise BadInput("There are no files of the right sort in what was named.", _sorts(batches))
     if len(named) > batches.most:
@@ -177,7 +184,17 @@ def take_in(instance: dg.DagsterInstance, batches: Batches, paths: Sequence[Path
     return TakenBatch(batch.key, None if there else batch_event(batches, batch), is_new, batch.run_key)
 
 
-def _named(batches: Batches, paths: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+def found_in(root: str, batches: Batches, exclude: Sequence[Path] = ()) -> list[Found]:
+    """The files of this sort under `root` (an absolute real path), by path, without the folders `exclude`.
+
+    Raises `OSError` if `root` can't be listed.
+    """
+    others = [os.path.join(os.path.realpath(folder), "") for folder in exclude]  # noqa: PTH118 - with a slash at the end
+    files = (file for file in scan(root, batches.names) if file.claim is Claim.YES)
+    return sorted(file for file in files if not any(f"{file.path}/".startswith(other) for other in others))
+
+
+def _named(batches: Batches, paths: Sequence[Path], exclude: Sequence[Path]) -> Iterator[tuple[Path, str]]:
     """Each file once, with a name of its own; a folder's files are named as they would be if it lay in the inbox."""
     found: dict[Path, str] = {}
     for given in paths:
@@ -189,14 +206,13 @@ def _named(batches: Batches, paths: Sequence[Path]) -> Iterator[tuple[Path, str]
             continue
         root = os.path.realpath(path)
         try:
-            inside = sorted(scan(root, batches.names))
+            inside = found_in(root, batches, exclude)
         except OSError as error:
             raise BadInput(f'"{shown(str(path))}" can\'t be listed ({error.strerror}).', "Make it readable.") from error
         for file in inside:
             if file.problem is not None:
                 raise BadInput(f'"{shown(file.path)}": {file.problem.message}', file.problem.remedy)
-            if file.claim is Claim.YES:
-                found.setdefault(Path(file.path), f"{path.name}/{os.path.relpath(file.path, root)}")
+            found.setdefault(Path(file.path), f"{path.name}/{os.path.relpath(file.path, root)}")
     if len(set(found.values())) < len(found):
         above = os.path.commonpath([path.parent for path in found])
         found = {path: os.path.relpath(path, above) for path in found}

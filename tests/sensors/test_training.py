@@ -13,7 +13,10 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 from resources.errors import ScriptoriumError
 from sensors.training import (
     CHAIN_TAG,
+    CIFAR10_IMAGES,
     DATASET_RUN_TAG,
+    HOUSING_FILES,
+    HOUSING_QUESTIONS,
     chain_sensor,
     cifar10_inbox,
     housing_inbox,
@@ -65,7 +68,11 @@ class Place:
         self.cursors: dict[str, str | None] = {}
         self.presets: Callable[[], list[str]] = lambda: ASKED
         self.said: str | None = None
-        train, champion = job("housing_train", housing_checkpoint), job("housing_champion", housing_champion)
+        chain = [
+            job(HOUSING_FILES.job, housing_dataset),
+            job("housing_train", housing_checkpoint),
+            job("housing_choice", housing_champion),
+        ]
         common = {"failures": home / "failures.log", "disk": home, "settle_seconds": 0.0, "min_free_gb": 0.0}
         inbox = home / "inbox"
         self.images, self.files = inbox / "cifar10", inbox / "housing"
@@ -85,17 +92,15 @@ class Place:
                 cifar10_predictions,
             ],
             jobs=[
-                job("housing_dataset", housing_dataset),
-                train,
-                champion,
-                job("housing_predict", housing_predictions),
-                job("cifar10_predict", cifar10_predictions),
+                *chain,
+                job(HOUSING_QUESTIONS.job, housing_predictions),
+                job(CIFAR10_IMAGES.job, cifar10_predictions),
             ],
             sensors=[
                 cifar10_inbox(folder=self.images, **common),
                 housing_inbox(folder=self.files, questions=self.questions, **common),
                 housing_questions_inbox(folder=self.questions, **common),
-                chain_sensor("housing", lambda: self.presets(), [train, champion]),
+                chain_sensor("housing", lambda: self.presets(), chain),
             ],
         )
 
@@ -135,7 +140,7 @@ class Place:
             self.instance.add_run_tags(run.run_id, tags)
 
     def dataset(self, status: Status = Status.SUCCESS, tags: dict[str, str] = CHAINED) -> dg.DagsterRun:
-        run = dg.DagsterRun("housing_dataset", str(uuid.uuid4()), tags=tags, status=status)
+        run = dg.DagsterRun(HOUSING_FILES.job, str(uuid.uuid4()), tags=tags, status=status)
         return self.instance.run_storage.add_run(run)
 
 
@@ -149,7 +154,7 @@ def jobs(runs):
 
 
 TRAININGS = [("housing_train", "mean"), ("housing_train", "mlp")]
-CHOICE = [("housing_champion", None)]
+CHOICE = [("housing_choice", None)]
 
 
 def test_a_dataset_is_followed_by_trainings_and_these_by_the_choice(place):
@@ -250,7 +255,7 @@ def test_a_daemon_killed_at_any_step_loses_and_doubles_nothing(place):
     place.end(stuck, Status.SUCCESS)
     for _ in range(2):
         (champion,) = place.evaluate("housing_chain").run_requests
-        assert champion.job_name == "housing_champion"
+        assert champion.job_name == "housing_choice"
     place.make(champion, Status.STARTED)
     assert not place.tick("housing_chain")
     place.cursors.clear()
@@ -265,7 +270,7 @@ def test_what_is_finished_is_not_started_again_when_its_runs_are_deleted(place):
     place.end(champion, Status.SUCCESS)
     place.tick("housing_chain")
     for run in place.instance.get_runs():
-        if run.job_name != "housing_dataset":
+        if run.job_name != HOUSING_FILES.job:
             place.instance.run_storage.delete_run(run.run_id)
     assert not place.tick("housing_chain")
 
@@ -289,7 +294,7 @@ def test_the_csv_files_of_the_inbox_start_the_chain_and_the_questions_do_not(pla
     (place.questions / "q.csv").write_text("CRIM\n1\n")
     (run,) = place.tick("housing_files")
     assert run.tags[CHAIN_TAG] == "inbox"
-    job = place.definitions.resolve_job_def("housing_dataset")
+    job = place.definitions.resolve_job_def(HOUSING_FILES.job)
     assert job.execute_in_process(instance=place.instance, tags=dict(run.tags)).success
     assert jobs(place.tick("housing_chain")) == TRAININGS
     assert not place.tick("housing_questions")

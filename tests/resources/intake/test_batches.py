@@ -215,6 +215,11 @@ def test_what_cannot_be_taken_in_says_why(instance, tmp_path, name, message):
         take_in(instance, few, [tmp_path / name])
 
 
+def test_a_folder_in_the_folder_can_be_left_out(instance, folder):
+    taken = take_in(instance, EACH, [folder], exclude=[folder / "sub"])
+    assert [row[0] for row in taken.event.metadata["files"].value] == ["My Holiday/b.png"]
+
+
 def test_a_link_out_of_the_folder_is_no_part_of_it(instance, folder):
     (folder / "out.png").symlink_to("/etc/passwd")
     with pytest.raises(BadInput, match=r"outside the inbox"):
