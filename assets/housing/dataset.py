@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 import dagster as dg
 from pydantic import Field
-from resources.training.plots import as_markdown
 
 from dagster_project.partitions import housing_batches
 from resources.errors import BadInput, MissingExtra, failures
 from resources.intake import batches
 from resources.store.types import Tensors
+from resources.training.plots import as_markdown
 
 GROUP = "housing"
 OWNERS = ["team:scriptorium"]
@@ -120,7 +120,7 @@ def _files(
 
 def _under(path: Path) -> list[Path]:
     """The file, or the CSV files of a folder."""
-    found = sorted(path.glob("*.csv")) if path.is_dir() else [path]
+    found = sorted(file for file in path.iterdir() if file.suffix.lower() == ".csv") if path.is_dir() else [path]
     if not found or not found[0].is_file():
         raise BadInput(f'There is no CSV file at "{path}".', "Check `paths`.")
     return found

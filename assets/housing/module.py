@@ -38,7 +38,9 @@ class HousingModule(TrainedModule):
         """values (rows, columns), target (rows,) in 1000 USD, splits (splits, rows): see `splits.py`."""
         super().__init__()
         self.recipe = recipe
-        self.scales: Scales = scales(values, target, splits)
+        # In float64, which not every device has.
+        of = scales(values.cpu(), target.cpu(), splits.cpu())
+        self.scales = Scales(**{name: tensor.to(values.device) for name, tensor in vars(of).items()})
         x = standardised(values, self.scales)
         self.edges = torch.stack([edges(x[s][part == TRAIN], recipe.bins) for s, part in enumerate(splits)])
         x = encoded(x, self.edges)
@@ -136,5 +138,5 @@ def kept(recipe: HousingRecipe, state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _of_networks(splits: Tensor, part: int, members: int) -> tuple[Tensor, Tensor]:
     """`positions` of a part, (rows, networks)."""
-    rows, real = positions(splits, part)
+    rows, real = (tensor.to(splits.device) for tensor in positions(splits.cpu(), part))
     return rows.repeat_interleave(members, 0).T.contiguous(), real.repeat_interleave(members, 0).T.contiguous()
