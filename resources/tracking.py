@@ -30,6 +30,7 @@ _SQLITE = "sqlite:///"
 _METRICS, _PARAMS, _VALUE = 1000, 100, 6000  # the most MLflow takes at once, and characters of a parameter
 _LOCKED_S = 4.0  # how long a database that somebody else writes is waited for
 _REASON = 300  # characters of a warning's cause
+_KIND = {"mlflow.experimentKind": "custom_model_development"}  # else MLflow's pages open as those of a chat application
 _DIGEST, _ALIAS, _CARD, _POINTER = "checkpoint_digest", "champion", "card.json", "checkpoint.json"
 
 
@@ -174,7 +175,7 @@ class Tracking(dg.ConfigurableResource):
         if found is None:
             place = Path(self.artifacts, safe_name(product)).absolute().as_uri()
             try:
-                return str(client.create_experiment(product, artifact_location=place))
+                return str(client.create_experiment(product, artifact_location=place, tags=_KIND))
             except MlflowException:  # another process was faster
                 found = client.get_experiment_by_name(product)
                 if found is None:
@@ -231,7 +232,8 @@ class Tracking(dg.ConfigurableResource):
             try:
                 write()
             except ImportError as error:
-                failed.append(f"{error.name or error} is not installed (make setup EXTRAS=train)")
+                name = (error.name or "a library").partition(".")[0]
+                failed.append(f"{name} is not installed (make setup EXTRAS=train)")
             except Exception as error:
                 failed.append(f"{type(error).__name__}: {error}")
 
