@@ -41,7 +41,8 @@ def normalised(images: Tensor, mean: Sequence[float], std: Sequence[float], chan
     layout = torch.channels_last if channels_last else torch.contiguous_format
     shift = torch.tensor(mean, dtype=torch.float32, device=images.device).view(1, -1, 1, 1) * 255
     scale = 1 / (torch.tensor(std, dtype=torch.float32, device=images.device).view(1, -1, 1, 1) * 255)
-    return images.to(torch.float32, memory_format=layout).sub_(shift).mul_(scale)
+    # By channel first, then moved: with three channels innermost, CPUs are five times slower.
+    return (images - shift).mul_(scale).contiguous(memory_format=layout)
 
 
 def moved(images: Tensor, down: Tensor, right: Tensor, mirrored: Tensor) -> Tensor:
@@ -66,11 +67,18 @@ def _reflected(index: Tensor, size: int) -> Tensor:
 
 
 def blanked(images: Tensor, top: Tensor, left: Tensor, size: int) -> Tensor:
-    """Each image with a square of `size` pixels set to 0 (the mean of normalised images), its corner given, (n,)."""
-    y = torch.arange(images.shape[2], device=images.device) - top[:, None]
-    x = torch.arange(images.shape[3], device=images.device) - left[:, None]
-    hole = ((y >= 0) & (y < size))[:, None, :, None] & ((x >= 0) & (x < size))[:, None, None, :]
-    return images.masked_fill(hole, 0)
+    """Each image with a square of `size` pixels set to 0 (the mean of normalised images), its corner given, (n,).
+
+    `images` themselves are changed; squares lie inside of them.
+    """
+    n, channels, _, width = images.shape
+    across = torch.arange(size, device=images.device)
+    pixels = (top[:, None, None] + across[:, None]) * width + left[:, None, None] + across
+    if images.is_contiguous():
+        images.view(n, channels, -1).scatter_(2, pixels.view(n, 1, -1).expand(-1, channels, -1), 0)
+    else:  # channels_last: a pixel's channels side by side
+        images.permute(0, 2, 3, 1).view(n, -1, channels).scatter_(1, pixels.view(n, -1, 1).expand(-1, -1, channels), 0)
+    return images
 
 
 def first_mirrored(count: int, seed: int, device: torch.device | str) -> Tensor:

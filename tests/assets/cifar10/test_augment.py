@@ -44,10 +44,12 @@ def test_moving_and_mirroring_is_that_of_each_image_alone(moves: list[tuple[int,
 def test_cutout_blanks_its_square_and_nothing_else(corners: list[tuple[int, int]]) -> None:
     images = torch.rand(len(corners), 3, 8, 8) + 1
     top, left = (torch.tensor(each) for each in zip(*corners, strict=True))
-    for image, (y, x), got in zip(images, corners, augment.blanked(images, top, left, 3), strict=True):
-        wanted = image.clone()
-        wanted[:, y : y + 3, x : x + 3] = 0
-        assert torch.equal(got, wanted)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        blanked = augment.blanked(images.clone(memory_format=layout), top, left, 3)
+        for image, (y, x), got in zip(images, corners, blanked, strict=True):
+            wanted = image.clone()
+            wanted[:, y : y + 3, x : x + 3] = 0
+            assert torch.equal(got, wanted)
 
 
 def test_statistics_are_those_of_floats() -> None:
