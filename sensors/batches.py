@@ -21,7 +21,7 @@ from typing import Any
 import dagster as dg
 
 from resources.intake.batch_events import Batch, Batches, BatchFile, batch_event
-from resources.intake.batches import found_in, is_whole, make_batch
+from resources.intake.batches import found_in, is_whole, make_batch, run_states
 from resources.intake.files import Found
 from resources.intake.identity import FileStat, shown, shown_name
 from resources.intake.known_batches import KnownBatches
@@ -253,8 +253,10 @@ class _Tick:
         self.cursor = json.dumps([_listing(rest), since, self.now]) if rest else _EMPTY
 
     def _report(self, batch: Batch) -> None:
+        """Report a batch and ask for its run, unless somebody at the command line has started one."""
         self.events.append(batch_event(self.batches, batch))
-        self._ask(batch)
+        if not run_states(self.context.instance, self.batches.job, [batch.run_key]):
+            self._ask(batch)  # Dagster itself would only know of runs that this sensor asked for
 
     def _ask(self, batch: Batch) -> None:
         """Ask for the run of a batch whose event is reported already, or with this."""

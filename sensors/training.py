@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.target import ExecutableDefinition
-from dagster._core.storage.dagster_run import FINISHED_STATUSES, RunRecord
 
 from resources.errors import ScriptoriumError
 from resources.intake.batch_events import Batches
@@ -146,7 +144,7 @@ def _champion_of(product: str) -> Callable[[dg.DagsterInstance], str | None]:
 
 
 def chain_sensor(
-    product: str, presets: Callable[[], Sequence[str]], jobs: Sequence[ExecutableDefinition]
+    product: str, presets: Callable[[], Sequence[str]], jobs: Sequence[dg.JobDefinition]
 ) -> dg.SensorDefinition:
     """The sensor `<product>_chain`: after a dataset made with the tag `scriptorium/chain`, the rest.
 
@@ -181,7 +179,7 @@ def chain_sensor(
         contiguous = True
         for record in sorted(tagged, key=lambda record: record.storage_id):
             run = record.dagster_run
-            ended = run.status in FINISHED_STATUSES
+            ended = run.is_finished
             if run.status == dg.DagsterRunStatus.SUCCESS:
                 try:
                     wanted, ended, word = _next(run, presets(), train, champion, followers.get(run.run_id, []), retries)
@@ -200,9 +198,9 @@ def chain_sensor(
     return follow
 
 
-def _followers(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> Mapping[str, list[RunRecord]]:
+def _followers(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> Mapping[str, list[dg.RunRecord]]:
     """The runs that follow from each of these runs of a dataset, newest first."""
-    found: dict[str, list[RunRecord]] = {}
+    found: dict[str, list[dg.RunRecord]] = {}
     if run_ids:
         for record in instance.get_run_records(dg.RunsFilter(tags={DATASET_RUN_TAG: list(run_ids)})):
             found.setdefault(record.dagster_run.tags[DATASET_RUN_TAG], []).append(record)
@@ -214,7 +212,7 @@ def _next(
     presets: Sequence[str],
     train: str,
     champion: str,
-    followers: Sequence[RunRecord],
+    followers: Sequence[dg.RunRecord],
     retries: bool,
 ) -> tuple[list[dg.RunRequest], bool, str]:
     """What is to be asked for after this run of a dataset, whether it is all done, and what to say."""
@@ -228,7 +226,7 @@ def _next(
     began = [record for record in followers if record.dagster_run.status != dg.DagsterRunStatus.NOT_STARTED]
     if any(record.dagster_run.job_name == champion for record in began):
         return [], True, f"{run.run_id}: {champion} was asked for"
-    newest: dict[Any, RunRecord] = {}
+    newest: dict[Any, dg.RunRecord] = {}
     for record in began:
         if record.dagster_run.job_name == train:
             newest.setdefault(record.dagster_run.tags.get("dagster/partition"), record)
@@ -243,10 +241,10 @@ def _next(
     return [request(champion, "champion")], False, ""
 
 
-def _ended(record: RunRecord, retries: bool) -> bool:
+def _ended(record: dg.RunRecord, retries: bool) -> bool:
     """Whether this run is the last of its preset: finished, and not to be retried."""
     run = record.dagster_run
-    if run.status not in FINISHED_STATUSES:
+    if not run.is_finished:
         return False
     retry = run.tags.get("dagster/will_retry")
     if run.status == dg.DagsterRunStatus.FAILURE and retry is None and retries:

@@ -399,6 +399,17 @@ def test_a_batch_named_at_the_command_line_counts_once_it_has_a_run(place):
     assert not place.run_keys
 
 
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED])
+@pytest.mark.parametrize("mode", ["place", "folder"])
+def test_what_the_command_line_has_begun_is_not_begun_again(request, mode, status):
+    place = request.getfixturevalue(mode)
+    taken = take_in(place.instance, place.batches, [place.write("a.csv", "1")])
+    place.instance.report_runless_asset_event(taken.event)
+    place.start(taken.run_key, {}, status)
+    place.ticks()
+    assert not place.run_keys
+
+
 def test_a_missing_inbox_and_a_full_disk_say_what_to_do(place):
     place.inbox.rmdir()
     assert "Make the folder" in place.tick().skip_message
@@ -475,22 +486,31 @@ def test_an_emptied_folder_asks_for_nothing(folder):
     assert len(folder.run_keys) == len(folder.events) == 1
 
 
-def test_a_folder_is_left_alone_after_other_files_were_named(folder):
+def test_a_folder_is_left_alone_after_other_files_were_named(folder, clock):
+    folder.limits = {"settle_seconds": 10.0}
+    folder.restart()
+
+    def settle():
+        folder.tick()
+        clock.time += 11
+        folder.tick()
+        return folder.tick().skip_message
+
     folder.write("a.csv", "1")
-    folder.ticks()
+    settle()
     elsewhere = folder.home / "elsewhere.csv"
     elsewhere.write_text("9")
     taken = take_in(folder.instance, WHOLE, [elsewhere])
     folder.instance.report_runless_asset_event(taken.event)
     folder.start(taken.run_key, {})
-    folder.ticks()
+    settle()
     assert len(folder.run_keys) == 1
     assert folder.names() == ["elsewhere.csv"]
     (folder.inbox / "a.csv").rename(folder.inbox / "b.csv")
-    folder.ticks()
+    assert "waiting" not in settle(), "compared once"
     assert len(folder.run_keys) == 1, "only a name"
     folder.write("c.csv", "3")
-    folder.ticks()
+    settle()
     assert sorted(folder.names()) == ["b.csv", "c.csv"]
     assert len(folder.run_keys) == 2
 
