@@ -143,7 +143,7 @@ def _csv(priced: _Priced, card: "HousingCard") -> str:
     from assets.housing import tables
 
     # The same column under other names in several files is one column; what the model does not know keeps its name.
-    named = [[tables.name_of(cell) or _free(cell) for cell in one.header] for one in priced.questions]
+    named = [_unlike([tables.name_of(cell) or _free(cell) for cell in one.header]) for one in priced.questions]
     header = list(dict.fromkeys(name for names in named for name in names))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -161,6 +161,16 @@ def _csv(priced: _Priced, card: "HousingCard") -> str:
 def _free(name: str) -> str:
     """A column's own name, or another one where we write a column of that name."""
     return f"{name} (input)" if name.casefold() in _OURS else name
+
+
+def _unlike(names: list[str]) -> list[str]:
+    """Names of a file's columns, those that repeat numbered."""
+    before: dict[str, int] = {}
+    out = []
+    for name in names:
+        before[name] = before.get(name, 0) + 1
+        out.append(name if before[name] == 1 else f"{name} ({before[name]})")
+    return out
 
 
 def _publish(store: ArtifactStore, context: dg.AssetExecutionContext, folder: str, files: dict[str, bytes]) -> None:

@@ -21,16 +21,16 @@ class HousingRecipe(Recipe):
     model: Model = Field(description="What is fitted: the networks, or one of the baselines.")
 
     # Of `ensemble`. An epoch goes once through the train rows of every split; all networks take each step together.
-    members: int = Field(8, ge=1, le=200, description="Networks per split; their predictions are averaged.")
+    members: int = Field(6, ge=1, le=200, description="Networks per split; their predictions are averaged.")
     hidden: list[Annotated[int, Field(ge=1, le=2048)]] = Field(
-        [64, 64], min_length=1, max_length=6, description="Widths of the hidden layers."
+        [128], min_length=1, max_length=6, description="Widths of the hidden layers."
     )
     bins: int = Field(
-        8, ge=0, le=64, description="Bins of each column's piecewise linear encoding, beside its value; 0: none."
+        4, ge=0, le=64, description="Bins of each column's piecewise linear encoding, beside its value; 0: none."
     )
     learning_rate: float = Field(3e-3, gt=0, le=1, description="AdamW's, at its highest; cosine down to zero.")
     weight_decay: float = Field(1e-2, ge=0, le=10, description="AdamW's decoupled weight decay.")
-    dropout: float = Field(0.2, ge=0, lt=1, description="Share of hidden values set to zero while training.")
+    dropout: float = Field(0.1, ge=0, lt=1, description="Share of hidden values set to zero while training.")
     keep_epoch: Literal["last", "best_on_validation"] = Field(
         "last",
         description="Which epoch's weights a network keeps: the last one's, or those of its own lowest val_loss. The"

@@ -155,7 +155,7 @@ def read(files: Sequence[tuple[str, bytes]], drop_b: bool) -> Table:
 
 def arranged(columns: tuple[str, ...], rows: np.ndarray, counts: Mapping[str, int]) -> Table:
     """The table of these rows, (rows, columns and price): in one order, equal ones once."""
-    unique = np.unique(rows.astype(np.float32), axis=0)  # sorted, too
+    unique = np.unique(rows.astype(np.float32) + 0.0, axis=0)  # sorted, too; the sum makes -0 the 0 that it equals
     return Table(columns, unique[:, :-1].copy(), unique[:, -1].copy(), counts, len(rows) - len(unique))
 
 

@@ -13,8 +13,6 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
-from resources.tracking import Tracking
-
 from assets.housing import predicting
 from assets.housing.champion import housing_champion
 from assets.housing.checkpoint import housing_checkpoint
@@ -27,6 +25,7 @@ from resources.intake.files import Names
 from resources.store import records
 from resources.store.io_manager import ArtifactIOManager, ArtifactStore
 from resources.store.types import Checkpoint, Tensors
+from resources.tracking import Tracking
 from resources.training.documents import Evaluation
 from resources.training.trainer import Trainer
 
@@ -228,7 +227,8 @@ def test_rows_that_can_not_be_priced_are_listed(
     odd = dropped[0].parent / "odd.csv"
     far = second.split(",")
     far[header.split(",").index("TAX")] = "9000"
-    odd.write_text("\n".join([f"{header},price", f"{first},20", f"{','.join(far)},30", "what,is,this"]))
+    priced = [f"{first},20,kept,too", f"{','.join(far)},30,a,b"]
+    odd.write_text("\n".join([f"{header},price,low,low", *priced, "what,is,this"]))
     other = dropped[0].parent / "other.csv"
     other.write_text("shoe\n3\n")
     gone = dropped[0].parent / "gone.csv"
@@ -249,6 +249,7 @@ def test_rows_that_can_not_be_priced_are_listed(
     rows = list(csv.DictReader((folder / "predictions.csv").open()))
     assert [row["outside"] for row in rows] == ["", "TAX"]
     assert [row["MEDV"] for row in rows] == ["20", "30"]
+    assert [row["low (input)"] + row["low (input) (2)"] for row in rows] == ["kepttoo", "ab"]
 
     only_bad = house.ask(other)
     told = failure(house.make("housing_predictions", only_bad, checkpoint="least_squares"))

@@ -71,6 +71,12 @@ def test_order_of_files_and_rows_does_not_matter(dropped: list[Path]) -> None:
     }
 
 
+def test_minus_zero_is_zero() -> None:
+    files = [("a.csv", csv(HEADER, ROW)), ("b.csv", csv(HEADER, ROW.replace(",0,", ",-0,")))]
+    made = [tables.read(order, True).values.tobytes() for order in ([files[0]], [files[1]], files)]
+    assert len(set(made)) == 1
+
+
 def test_equal_rows_are_there_once_and_counted(dropped: list[Path], make_housing: ModuleType) -> None:
     files = [(path.name, path.read_bytes()) for path in dropped[:-1]]
     table = tables.read([*files, ("again.csv", files[0][1])], True)
