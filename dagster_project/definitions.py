@@ -5,11 +5,22 @@ Belongs here: which implementation serves which name, under which settings. Does
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
+from assets.cifar10.champion import cifar10_champion
+from assets.cifar10.checkpoint import cifar10_checkpoint
+from assets.cifar10.dataset import cifar10_dataset
+from assets.cifar10.evaluation import cifar10_evaluation
+from assets.cifar10.external import cifar10_images
+from assets.cifar10.predictions import cifar10_predictions
+from assets.housing.champion import housing_champion
+from assets.housing.checkpoint import housing_checkpoint
+from assets.housing.dataset import housing_dataset, housing_files, housing_questions
+from assets.housing.evaluation import housing_evaluation
+from assets.housing.predictions import housing_predictions
 from assets.recordings.audio import audio
 from assets.recordings.notes import notes
 from assets.recordings.published import published
@@ -18,15 +29,39 @@ from assets.recordings.source import recording
 from assets.recordings.subtitles import subtitles
 from assets.recordings.summary import summary
 from assets.recordings.transcript import transcript
+from dagster_project import training
 from dagster_project.settings import Settings
 from jobs.recordings import recordings, renotes
+from jobs.training import training_jobs
 from jobs.upkeep import upkeep_jobs, upkeep_schedules
 from resources.notes.typesetting import Typesetter
 from resources.speech.recognition import Speech
 from resources.store.io_manager import ArtifactIOManager, ArtifactStore
 from resources.summary.summarizing import Summarizer
+from resources.tracking import Tracking
+from resources.training.trainer import Trainer
 from sensors.failures import failures_sensor
 from sensors.recordings import recordings_inbox
+from sensors.training import chain_sensor, cifar10_inbox, housing_inbox, housing_questions_inbox
+
+_RECORDINGS = [recording, audio, slides, transcript, subtitles, summary, notes, published]
+_CIFAR10 = [
+    cifar10_images,
+    cifar10_dataset,
+    cifar10_checkpoint,
+    cifar10_evaluation,
+    cifar10_champion,
+    cifar10_predictions,
+]
+_HOUSING = [
+    housing_files,
+    housing_questions,
+    housing_dataset,
+    housing_checkpoint,
+    housing_evaluation,
+    housing_champion,
+    housing_predictions,
+]
 
 
 def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definitions:
@@ -39,13 +74,14 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     resources = _resources(settings)
     if unknown := set(overrides) - set(resources):
         raise TypeError(f"no such resource: {', '.join(sorted(unknown))}")
-    assets = [recording, audio, slides, transcript, subtitles, summary, notes, published]
+    assets = [*_RECORDINGS, *_CIFAR10, *_HOUSING]
+    trainings = {p.name: training_jobs(p.name, p.presets_def, p.batches_def) for p in training.PRODUCTS}
     upkeep = upkeep_jobs(assets, settings.homes.cache, hub=not settings.offline)
     return dg.Definitions(
         assets=assets,
-        jobs=[recordings, renotes, *upkeep],
+        jobs=[recordings, renotes, *(job for jobs in trainings.values() for job in jobs), *upkeep],
         schedules=upkeep_schedules(upkeep, collect=settings.collect_garbage),
-        sensors=_sensors(settings),
+        sensors=_sensors(settings, trainings),
         resources={**resources, **overrides},
         executor=dg.in_process_executor,
     )
@@ -76,11 +112,23 @@ def _resources(settings: Settings) -> Mapping[str, Any]:
             model=settings.summary_model, device=settings.device, cache=str(homes.cache), offline=settings.offline
         ),
         "typesetter": Typesetter(page_format=settings.page_format, cache=str(homes.cache)),
+        "trainer": Trainer(store=store, device_setting=settings.device, cache=str(homes.cache)),
+        "tracking": Tracking(
+            uri=f"sqlite:///{homes.mlflow}", artifacts=str(homes.mlflow_artifacts), enabled=settings.tracking
+        ),
     }
 
 
-def _sensors(settings: Settings) -> list[dg.SensorDefinition]:
+def _sensors(settings: Settings, trainings: Mapping[str, Sequence[dg.JobDefinition]]) -> list[dg.SensorDefinition]:
     homes = settings.homes
+    housing = training.find("housing")
+    batches: dict[str, Any] = {
+        "failures": homes.failures_log,
+        "disk": homes.home,
+        "settle_seconds": settings.settle_seconds,
+        "min_free_gb": settings.min_free_gb,
+        "hash_budget_mb": settings.hash_budget_mb,
+    }
     token = settings.webhook_token
     return [
         recordings_inbox(
@@ -93,6 +141,10 @@ def _sensors(settings: Settings) -> list[dg.SensorDefinition]:
             hash_budget_mb=settings.hash_budget_mb,
             min_recording_s=settings.min_recording_s,
         ),
+        cifar10_inbox(folder=homes.cifar10_inbox, **batches),
+        housing_inbox(folder=homes.housing_inbox, questions=homes.housing_questions, **batches),
+        housing_questions_inbox(folder=homes.housing_questions, **batches),
+        chain_sensor("housing", lambda: housing.sweep(settings), trainings["housing"][:3]),
         failures_sensor(
             log=homes.failures_log,
             webhook_url=str(settings.webhook_url) if settings.webhook_url else None,

@@ -17,19 +17,22 @@ from assets.housing.recipe import HousingRecipe
 from dagster_project import partitions
 from dagster_project.settings import PROJECT_ROOT, Settings
 from resources.errors import BadInput
+from resources.intake.batch_events import Batches
 from resources.training import presets
 from resources.training.recipe import Recipe
+from sensors.training import CIFAR10_IMAGES, HOUSING_FILES, HOUSING_QUESTIONS
 
 
 @dataclass(frozen=True)
 class TrainingProduct:
-    """One product. `questions` is the external asset whose files its predictions are about."""
+    """One product. `questions` are the files its predictions are about, `data` those its dataset is made of, if any."""
 
     name: str
     recipe: type[Recipe]
     presets_def: dg.PartitionsDefinition[str]
     batches_def: dg.DynamicPartitionsDefinition
-    questions: str
+    questions: Batches
+    data: Batches | None = None
 
     @property
     def file(self) -> Path:
@@ -65,11 +68,14 @@ class TrainingProduct:
 
 
 PRODUCTS: Sequence[TrainingProduct] = (
+    TrainingProduct("cifar10", Cifar10Recipe, partitions.cifar10_presets, partitions.cifar10_batches, CIFAR10_IMAGES),
     TrainingProduct(
-        "cifar10", Cifar10Recipe, partitions.cifar10_presets, partitions.cifar10_batches, questions="cifar10_images"
-    ),
-    TrainingProduct(
-        "housing", HousingRecipe, partitions.housing_presets, partitions.housing_batches, questions="housing_questions"
+        "housing",
+        HousingRecipe,
+        partitions.housing_presets,
+        partitions.housing_batches,
+        HOUSING_QUESTIONS,
+        HOUSING_FILES,
     ),
 )
 

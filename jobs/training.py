@@ -10,9 +10,10 @@ import dagster as dg
 def training_jobs(
     product: str, presets: dg.PartitionsDefinition, batches: dg.PartitionsDefinition
 ) -> list[dg.JobDefinition]:
-    """`<product>_dataset`, `<product>_train`, `<product>_champion` and `<product>_predict`.
+    """`<product>_prepare`, `<product>_train`, `<product>_promote` and `<product>_predict`.
 
-    The dataset has a job of its own: in one job with the checkpoints it would be made again for every preset.
+    The dataset has a job of its own: in one job with the checkpoints it would be made again for every preset. No job is
+    called like an asset: Dagster keeps both under one kind of name.
     """
 
     def job(
@@ -28,13 +29,13 @@ def training_jobs(
         )
 
     return [
-        job("dataset", ["dataset"], None, f"Makes the dataset of {product}. What learned from another is out of date."),
+        job("prepare", ["dataset"], None, f"Makes the dataset of {product}. What learned from another is out of date."),
         job(
             "train",
             ["checkpoint", "evaluation"],
             presets,
             f"Trains and evaluates one preset of {product} on the dataset that is there. A sweep is a backfill of it.",
         ),
-        job("champion", ["champion"], None, f"Lets the evaluated presets of {product} compete to be its champion."),
+        job("promote", ["champion"], None, f"Lets the evaluated presets of {product} compete to be its champion."),
         job("predict", ["predictions"], batches, f"Predictions for one batch of files by the champion of {product}."),
     ]

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sensors.training import QUESTIONS
-
 from dagster_project import training
 from dagster_project.commands import daemon, running, terminal
 from dagster_project.commands.stages import Stages
@@ -44,7 +42,7 @@ def infer(
     with opened(settings) as instance, terminal.Board(terminal.console()) as board:
         bury_orphans(instance, daemon_alive=daemon.alive(instance))
         choosing.find(instance, product.name, checkpoint)  # said before any file is read
-        taken = take_in(instance, QUESTIONS[product.name], given)
+        taken = take_in(instance, product.questions, given)
         assert taken.key is not None, "questions come in partitions"
         instance.add_dynamic_partitions(product.batches_def.name or "", [taken.key])
         if taken.event is not None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import dagster as dg
-from sensors.training import DATA
 
 from dagster_project import training
 from dagster_project.commands import daemon, running, terminal
@@ -96,15 +95,18 @@ class _Work:
             self._stages.board.line(f"{name}: is there")
             return True
         config = {name: {"source": source}} if source is not None else None
-        return self._stages.run(name, None, config, {RUN_KEY_TAG: run_key} if run_key else None)
+        return self._stages.run(
+            f"{self._product.name}_prepare", None, config, {RUN_KEY_TAG: run_key} if run_key else None
+        )
 
     def _drop(self) -> str | None:
         """Take in the files of the product's inbox of data, if it has one; their run key if they are not yet made."""
-        batches = DATA.get(self._product.name)
+        batches = self._product.data
         folder = self._settings.homes.inbox / self._product.name
-        if batches is None or not any(folder.glob("[!.]*.*")):
+        files = [] if batches is None else sorted(path for path in folder.glob("[!.]*") if path.is_file())
+        if batches is None or not files:
             return None
-        taken = take_in(self._instance, batches, [folder])
+        taken = take_in(self._instance, batches, files)
         if taken.event is not None:
             self._instance.report_runless_asset_event(taken.event)
         return taken.run_key if taken.is_new else None
@@ -144,7 +146,7 @@ class _Work:
 
     def champion(self) -> bool:
         """The champion; made again by every command, since it costs seconds and says why it is the champion."""
-        return self._stages.run(f"{self._product.name}_champion", None)
+        return self._stages.run(f"{self._product.name}_promote", None)
 
     def _whole(self, asset: str, partition: str | None) -> Record | None:
         """The latest materialization, if all of it is in the store."""
