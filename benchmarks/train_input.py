@@ -134,9 +134,9 @@ def main(count: int, rounds: int) -> None:
             if number:  # the first round starts workers, threads and allocations
                 rates[side].append(measured)
     print(f"{count} images, {rounds} rounds, {device}, {torch.get_num_threads()} threads; images/s, median of rounds:")
-    for side, measured in rates.items():
+    for side, each in rates.items():
         name = side if side == "ours" else f"DataLoader, {side[0]} workers, {side[1]}"
-        print(f"  {name:<30} {statistics.median(measured):>12,.0f}")
+        print(f"  {name:<30} {statistics.median(each):>12,.0f}")
     for workers in (0, 2):
         best = max(kinds, key=lambda kind: statistics.median(rates[workers, kind]))
         ratio = statistics.median(a / b for a, b in zip(rates["ours"], rates[workers, best], strict=True))

@@ -4,11 +4,11 @@ Belongs here: the asset. Does not belong here: how a champion is chosen (`resour
 """
 
 import dagster as dg
-from resources.tracking import Tracking
 
 from resources.errors import failures
 from resources.store.io_manager import ArtifactStore
 from resources.store.types import Checkpoint
+from resources.tracking import Tracking
 from resources.training.documents import Evaluation
 from resources.training.results import beats_baselines_check, champion_result
 

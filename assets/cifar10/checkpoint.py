@@ -7,12 +7,12 @@ Belongs here: the asset. Does not belong here: how a preset is trained (`trainin
 from pathlib import Path
 
 import dagster as dg
-from resources.tracking import Tracking
 
 from assets.cifar10.recipe import Cifar10Recipe
 from dagster_project.partitions import cifar10_presets
 from resources.errors import failures
 from resources.store.types import Checkpoint, Tensors
+from resources.tracking import Tracking
 from resources.training import launchpad, presets
 from resources.training.results import checkpoint_result, dataset_version
 from resources.training.trainer import Trainer
