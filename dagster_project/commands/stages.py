@@ -51,7 +51,9 @@ class Stages:
         """Run a job; False if it failed, which the board says. Raises: Stopped after Ctrl-C."""
         row = self.board.row(partition if partition is not None else job_name)
         job = self.defs.resolve_job_def(job_name)
-        assets = [key.to_user_string() for key in job.asset_layer.executable_asset_keys]
+        made = job.asset_layer.executable_asset_keys
+        order = self.defs.resolve_asset_graph().toposorted_asset_keys
+        assets = [key.to_user_string() for key in order if key in made]
         shown = running.Stages(row, assets)
         try:
             with listening(shown.step), nullcontext() if self._verbose else terminal.output_hidden():

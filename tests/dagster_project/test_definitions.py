@@ -8,8 +8,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from dagster_project import partitions, training
 from dagster_project.definitions import build_defs, defs
-from dagster_project.partitions import recordings_partitions
 from dagster_project.settings import PROJECT_ROOT
 
 HEAVY = [
@@ -29,6 +29,7 @@ HEAVY = [
     "PIL",
     "numpy",
 ]
+TRAINED = ["cifar10", "housing"]
 CHAIN = ["audio", "notes", "published", "slides", "subtitles", "summary", "transcript"]
 
 
@@ -57,6 +58,16 @@ def test_the_definitions_validate() -> None:
 
 def test_the_chain_is_what_the_design_draws() -> None:
     parents = {name: sorted(dep.asset_key.to_user_string() for dep in spec.deps) for name, spec in _specs().items()}
+    trained = {}
+    for product, data, questions in (("cifar10", [], "images"), ("housing", ["housing_files"], "questions")):
+        trained |= {
+            f"{product}_{questions}": [],
+            f"{product}_dataset": data,
+            f"{product}_checkpoint": [f"{product}_dataset"],
+            f"{product}_evaluation": [f"{product}_checkpoint", f"{product}_dataset"],
+            f"{product}_champion": [f"{product}_evaluation"],
+            f"{product}_predictions": sorted([f"{product}_champion", f"{product}_{questions}"]),
+        }
     assert parents == {
         "recording": [],
         "audio": ["recording"],
@@ -66,30 +77,65 @@ def test_the_chain_is_what_the_design_draws() -> None:
         "summary": ["transcript"],
         "notes": ["slides", "summary", "transcript"],
         "published": ["notes", "subtitles"],
+        "housing_files": [],
+        **trained,
     }
 
 
-@pytest.mark.parametrize("name", ["recording", *CHAIN])
+@pytest.mark.parametrize("name", sorted(_specs()))
 def test_every_asset_is_described(name: str) -> None:
     spec = _specs()[name]
+    product = next((product for product in TRAINED if name.startswith(product)), "recordings")
     assert spec.description
-    assert len(spec.description) > 60
-    assert spec.group_name == "recordings"
+    assert len(spec.description) > 60, "a sentence or two: what it is, and what of"
+    assert spec.group_name == product
     assert spec.kinds
     assert spec.owners == ["team:scriptorium"]
-    assert spec.partitions_def == recordings_partitions
-    assert name == "recording" or spec.code_version
+    assert spec.partitions_def == _partitions(product, name.removeprefix(f"{product}_"))
+    external = name in {"recording", "cifar10_images", "housing_files", "housing_questions"}
+    assert external or spec.code_version
 
 
-def test_every_check_belongs_to_a_partition() -> None:
+def _partitions(product: str, part: str) -> dg.PartitionsDefinition | None:
+    """Presets for what is trained, batches for what is asked, none for the data and for the champion."""
+    if product == "recordings":
+        return partitions.recordings_partitions
+    if part in ("checkpoint", "evaluation"):
+        return {"cifar10": partitions.cifar10_presets, "housing": partitions.housing_presets}[product]
+    if part in ("images", "questions", "predictions"):
+        return {"cifar10": partitions.cifar10_batches, "housing": partitions.housing_batches}[product]
+    return None
+
+
+def test_every_check_belongs_to_what_its_asset_is_made_by() -> None:
     graph = defs.resolve_asset_graph()
     checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys}
     assert checked >= {"audio", "transcript", "summary", "notes", "subtitles", "slides"}
+    assert checked >= {"cifar10_dataset", "cifar10_champion", "housing_champion", "housing_evaluation"}
     for key in graph.asset_check_keys:
-        assert graph.get(key).partitions_def == recordings_partitions, key
+        assert graph.get(key).partitions_def == graph.get(key.asset_key).partitions_def, key
 
 
-@pytest.mark.parametrize(("job", "assets"), [("recordings", CHAIN), ("renotes", ["notes", "published", "summary"])])
+def test_every_preset_is_a_partition_and_passes_the_real_parser() -> None:
+    for product in training.PRODUCTS:
+        presets = product.presets()
+        assert list(presets) == list(product.presets_def.get_partition_keys())
+        assert len(product.baselines()) >= 2, "a trivial one and one that takes some learning"
+        for machine in ("cpu", "gpu"):
+            assert not presets[product.default(machine)].is_baseline
+
+
+@pytest.mark.parametrize(
+    ("job", "assets"),
+    [
+        ("recordings", CHAIN),
+        ("renotes", ["notes", "published", "summary"]),
+        *((f"{product}_prepare", [f"{product}_dataset"]) for product in TRAINED),
+        *((f"{product}_train", [f"{product}_checkpoint", f"{product}_evaluation"]) for product in TRAINED),
+        *((f"{product}_promote", [f"{product}_champion"]) for product in TRAINED),
+        *((f"{product}_predict", [f"{product}_predictions"]) for product in TRAINED),
+    ],
+)
 def test_jobs_hold_the_assets_they_say(job: str, assets: list[str]) -> None:
     made = defs.resolve_job_def(job)
     assert sorted(key.to_user_string() for key in made.asset_layer.executable_asset_keys) == assets
@@ -99,6 +145,10 @@ def test_jobs_hold_the_assets_they_say(job: str, assets: list[str]) -> None:
 def test_sensors_run_by_default() -> None:
     assert {sensor.name: sensor.default_status for sensor in defs.sensors or []} == {
         "recordings": dg.DefaultSensorStatus.RUNNING,
+        "cifar10_images": dg.DefaultSensorStatus.RUNNING,
+        "housing_files": dg.DefaultSensorStatus.RUNNING,
+        "housing_questions": dg.DefaultSensorStatus.RUNNING,
+        "housing_chain": dg.DefaultSensorStatus.RUNNING,
         "failures": dg.DefaultSensorStatus.RUNNING,
     }
 
@@ -116,7 +166,10 @@ def test_workspace_and_pyproject_name_the_same_module() -> None:
 # Everything else in `resources` runs wherever Python runs, without Dagster or MLflow.
 NEED_DAGSTER = {
     "resources.checks",
+    "resources.intake.batch_events",
+    "resources.intake.batches",
     "resources.intake.intake",
+    "resources.intake.known_batches",
     "resources.intake.recordings",
     "resources.notes.typesetting",
     "resources.speech.recognition",
@@ -125,6 +178,11 @@ NEED_DAGSTER = {
     "resources.store.report",
     "resources.store.upkeep.known",
     "resources.summary.summarizing",
+    "resources.tracking",
+    "resources.training.choosing",
+    "resources.training.launchpad",
+    "resources.training.results",
+    "resources.training.trainer",
 }
 
 
