@@ -198,21 +198,12 @@ def test_redirects_end(server: Server, tmp_path: Path) -> None:
     assert len(server.asked) <= module._REDIRECTS + 1, "a circle is not tried again"
 
 
-def test_a_full_disk_is_named(server: Server) -> None:
-    with pytest.raises(DiskFull):
-        _write_to_full(server)
-
-
-def _write_to_full(server: Server) -> None:
+def test_a_full_disk_is_named(server: Server, tmp_path: Path) -> None:
     """`/dev/full` answers every write with "no space left", as a full disk does."""
-    from resources.progress import Progress
-    from resources.store.durable import room
-
-    with room(Path("/dev")), Path("/dev/full").open("wb", buffering=0) as file:
-        import urllib.request
-
-        with urllib.request.urlopen(server.url) as answer:
-            module._copy(answer, file, 0, len(CONTENT), Progress(LOG, "x", 1, "MB"))
+    (tmp_path / "file.bin.part").symlink_to("/dev/full")
+    with pytest.raises(DiskFull, match="disk is full"):
+        fetch(server, tmp_path / "file.bin")
+    assert len(server.asked) == 1, "asking again does not make room"
 
 
 def test_a_digest_is_needed(tmp_path: Path) -> None:
