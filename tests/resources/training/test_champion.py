@@ -74,6 +74,7 @@ def test_of_equals_the_baseline_wins_then_the_first_name() -> None:
     same = classifier("net", 0.9)
     twin = same.model_copy(update={"model": "base", "baseline": True, "checkpoint": "base-1"})
     assert decided(same, twin).champion == "base"
+    assert [row.model for row in decided(same, twin.model_copy(update={"model": "zero"})).candidates] == ["zero", "net"]
     other = same.model_copy(update={"model": "another", "checkpoint": "another-1"})
     assert decided(same, other).champion == "another"
 

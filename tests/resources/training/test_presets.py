@@ -70,6 +70,7 @@ WRONG = {
     "an item of a list": (ENTRY + "  milestones:\n    - 1\n    - two\n", 5, "milestones.1"),
     "a missing field": ("b:\n  epochs: 1\n", 1, "b.description: is missing"),
     "a merged field": (ENTRY + "  epochs: 0\nb:\n  <<: {epochs: 1, seed: -1}\n  description: x\n", 5, "seed"),
+    "a field set over a merged one": (ENTRY + "b:\n  <<: {epochs: 1}\n  description: x\n  epochs: 0\n", 6, "b.epochs"),
     "an entry without fields": (ENTRY + "b:\n", 3, "no list of fields"),
     "a repeated field": (ENTRY + "  seed: 1\n  epochs: 1\n  seed: 2\n", 5, "line 3"),
     "a repeated field further in": (ENTRY + "  optimizer: {momentum: 0.1,\n    momentum: 0.2}\n", 4, "momentum"),
