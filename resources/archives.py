@@ -109,7 +109,7 @@ def _in_zip(path: Path, limits: Limits) -> Iterator[Member]:
 def _in_tar(path: Path, limits: Limits) -> Iterator[Member]:
     with (
         _unpacked(path) as stream,
-        tarfile.open(fileobj=_Bounded(stream, limits.member_bytes), mode="r|") as archive,  # type: ignore[call-overload]
+        tarfile.open(fileobj=_Bounded(stream, limits.member_bytes), mode="r:") as archive,  # type: ignore[call-overload]
     ):
         for info in archive:
             # Python's own rules for archives from outside: nothing absolute, nothing above the folder, no device.
@@ -137,15 +137,24 @@ def _unpacked(path: Path) -> Any:
 
 
 class _Bounded:
-    """Reads a tar for `tarfile`, but never much at once: a header may ask for any number of bytes."""
+    """The tar as `tarfile` reads it: never much at once, and only onwards.
+
+    A header may ask for any number of bytes, and a size below zero would lead back, again and again (CVE-2025-8194).
+    """
 
     def __init__(self, file: IO[bytes], limit: int) -> None:
         self._file, self._limit = file, limit
+        self.tell = file.tell
 
     def read(self, size: int) -> bytes:
-        if size > self._limit:
+        if size > self._limit + tarfile.BLOCKSIZE:
             raise BadInput(f"The archive has a part of more than {self._limit:,} bytes.", _GOOD_COPY)
         return self._file.read(size)
+
+    def seek(self, position: int) -> int:
+        if position < self._file.tell():
+            raise tarfile.ReadError("a header leads back")
+        return self._file.seek(position)
 
 
 def _all_of(file: IO[bytes], name: str, limits: Limits) -> bytes:

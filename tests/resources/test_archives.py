@@ -123,6 +123,15 @@ def test_a_tar_header_that_asks_for_much_is_refused_before_it_is_read(tmp_path: 
         list(members(tmp_path / "x.tar", Limits(member_bytes=1 << 20)))
 
 
+def test_a_tar_header_with_a_size_below_zero_does_not_lead_back(tmp_path: Path) -> None:
+    header = bytearray(tarfile.TarInfo("x").tobuf(tarfile.USTAR_FORMAT))
+    header[124:136] = (-1024).to_bytes(12, "big", signed=True)  # the size, in GNU's form for numbers beyond octal
+    header[148:156] = b"%06o\0 " % tarfile.calc_chksums(header)[0]
+    (tmp_path / "x.tar").write_bytes(bytes(header) * 3 + bytes(1024))
+    with pytest.raises(BadInput):
+        list(members(tmp_path / "x.tar"))
+
+
 @pytest.mark.parametrize("keep", [0.0, 0.3, 0.9])
 @pytest.mark.parametrize("kind", ["zip", "gz", "xz"])
 def test_damage_is_named(tmp_path: Path, kind: str, keep: float) -> None:
