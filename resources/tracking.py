@@ -30,7 +30,6 @@ _SQLITE = "sqlite:///"
 _METRICS, _PARAMS, _VALUE = 1000, 100, 6000  # the most MLflow takes at once, and characters of a parameter
 _LOCKED_S = 4.0  # how long a database that somebody else writes is waited for
 _REASON = 300  # characters of a warning's cause
-_KIND = {"mlflow.experimentKind": "custom_model_development"}  # else MLflow's pages open as those of a chat application
 _DIGEST, _ALIAS, _CARD, _POINTER = "checkpoint_digest", "champion", "card.json", "checkpoint.json"
 
 
@@ -47,9 +46,9 @@ class Tracking(dg.ConfigurableResource):
 
     uri: str = Field(description="MLflow's database: sqlite:///<absolute path>, or the address of a server.")
     artifacts: str = Field(description="Folder for the pictures and cards of new experiments.")
-    enabled: bool = Field(True, description="False: nothing is written, and nothing said.")
+    enabled: bool = Field(default=True, description="False: nothing is written, and nothing said.")
     patience_s: float = Field(
-        90.0,
+        default=90.0,
         gt=0,
         description="A call gives up after so many seconds. The first one makes the database, which takes 10.",
     )
@@ -175,7 +174,7 @@ class Tracking(dg.ConfigurableResource):
         if found is None:
             place = Path(self.artifacts, safe_name(product)).absolute().as_uri()
             try:
-                return str(client.create_experiment(product, artifact_location=place, tags=_KIND))
+                return str(client.create_experiment(product, artifact_location=place))
             except MlflowException:  # another process was faster
                 found = client.get_experiment_by_name(product)
                 if found is None:
