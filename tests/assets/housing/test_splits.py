@@ -51,11 +51,11 @@ def test_scales_are_of_train_rows_alone(fitted: Callable[..., dict[str, Any]]) -
 
 
 def test_a_constant_column_and_large_values() -> None:
-    values = torch.stack([torch.full((60,), 1e7), 1e7 + torch.arange(60.0)], 1)
+    values = torch.stack([torch.full((60,), 1e7), 1e7 + torch.arange(60.0) % 10], 1)
     splits = torch.zeros(1, 60, dtype=torch.uint8)
     of = scales(values, torch.full((60,), 20.0), splits)
     assert of.std[0, 0] == 1
-    assert of.std[0, 1] == pytest.approx(np.arange(60).std(), rel=1e-4)
+    assert of.std[0, 1] == pytest.approx(np.arange(10).std(), rel=1e-4)
     assert of.log_std[0] == 1
     assert standardised(values, of).shape == (1, 60, 2)
     assert standardised(values, of)[0, :, 0].abs().max() == 0
