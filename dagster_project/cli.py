@@ -6,6 +6,7 @@ for, so that `scriptorium --help` is quick.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import socket
 import sys
@@ -288,16 +289,43 @@ def dev(
     before = time.time() - _SCRATCH_DAYS * 86_400
     if stale := scratches(settings.homes.store, before=before, dry_run=False).count:
         typer.echo(f"removed the partial results of {stale} runs that nobody took up for {_SCRATCH_DAYS} days")
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        if probe.connect_ex((host, port)) == 0:
-            terminal.error(f"Something else already answers at {host}:{port}.", "Choose another --port.")
-            raise typer.Exit(1)
+    _refuse_taken(host, port)
     typer.echo(f"UI     http://{host}:{port}")
     typer.echo(f"inbox  {settings.homes.recordings_inbox}")
     typer.echo(f"notes  {settings.homes.library / 'recordings'}")
     sys.stdout.flush()
     command = [sys.executable, "-m", "dagster", "dev", "-h", host, "-p", str(port), "-w", str(WORKSPACE)]
     os.execv(sys.executable, command)
+
+
+@app.command()
+def mlflow(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. The UI has no login: keep it on this machine.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the UI.")] = 5000,
+) -> None:
+    """Show trainings in MLflow's UI: curves, parameters, plots, registered models; stop with Ctrl-C."""
+    settings = _settings()
+    from resources.errors import MissingExtra
+
+    if importlib.util.find_spec("mlflow") is None:
+        raise MissingExtra("MLflow is not installed.", "Install it: make setup EXTRAS=offline,train")
+    settings.homes.make()
+    _refuse_taken(host, port)
+    typer.echo(f"MLflow  http://{host}:{port}")
+    sys.stdout.flush()
+    os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    uri = f"sqlite:///{settings.homes.mlflow}"
+    server = ["mlflow", "ui", "--backend-store-uri", uri, "--host", host, "--port", str(port), "--workers", "1"]
+    os.execv(sys.executable, [sys.executable, "-m", *server])
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        if probe.connect_ex((host, port)) == 0:
+            terminal.error(f"Something else already answers at {host}:{port}.", "Choose another --port.")
+            raise typer.Exit(1)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import dagster as dg
 
@@ -41,6 +41,10 @@ class TrainingProduct:
     def presets(self) -> dict[str, Recipe]:
         """Every preset by name. Raises: BadPreset, naming file and line."""
         return presets.read(self.file, self.recipe)
+
+    def source(self, path: str) -> dict[str, Any]:
+        """The dataset's config that takes the data from `path`."""
+        return {"source": path} if self.data is None else {"paths": [path]}
 
     def baselines(self) -> list[str]:
         return [name for name, recipe in self.presets().items() if recipe.is_baseline]

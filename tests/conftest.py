@@ -18,6 +18,8 @@ REPO = Path(__file__).resolve().parent.parent
 
 # Set before any test module is imported: no test asks a hub, reports usage, or touches a real home.
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", DAGSTER_DISABLE_TELEMETRY="yes", NO_COLOR="1")
+# Two workers with two threads each wait for each other on two cores: a training became seven times slower.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 for name in [name for name in os.environ if name.startswith("SCRIPTORIUM_") or name == "DAGSTER_HOME"]:
     del os.environ[name]
 

@@ -8,12 +8,12 @@ import io
 from typing import TYPE_CHECKING
 
 import dagster as dg
-from resources.tracking import Tracking
 
 from dagster_project.partitions import cifar10_presets
 from resources.checks import partition_check
 from resources.errors import failures
 from resources.store.types import Checkpoint, Tensors
+from resources.tracking import Tracking
 from resources.training.documents import Evaluation
 from resources.training.results import evaluation_result, judged
 from resources.training.trainer import Trainer
@@ -61,11 +61,10 @@ def cifar10_evaluation(
 ) -> dg.MaterializeResult:
     with failures():
         device = trainer.device()
-        from resources.training.plots import confusion
-
         from assets.cifar10.predicting import card_of, logits, probabilities
         from assets.cifar10.scoring import scored
         from assets.cifar10.training import part
+        from resources.training.plots import confusion
 
         card = card_of(cifar10_checkpoint)
         about = judged(context, "cifar10", card)

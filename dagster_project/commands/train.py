@@ -94,7 +94,7 @@ class _Work:
         if record is not None and same and run_key is None:
             self._stages.board.line(f"{name}: is there")
             return True
-        config = {name: {"source": source}} if source is not None else None
+        config = {name: self._product.source(source)} if source is not None else None
         return self._stages.run(
             f"{self._product.name}_prepare", None, config, {RUN_KEY_TAG: run_key} if run_key else None
         )
