@@ -294,6 +294,7 @@ def test_the_csv_files_of_the_inbox_start_the_chain_and_the_questions_do_not(pla
     (place.questions / "q.csv").write_text("CRIM\n1\n")
     (run,) = place.tick("housing_files")
     assert run.tags[CHAIN_TAG] == "inbox"
+    assert run.tags["scriptorium/file"] == "a.csv", "the questions are no part of the dataset"
     job = place.definitions.resolve_job_def(HOUSING_FILES.job)
     assert job.execute_in_process(instance=place.instance, tags=dict(run.tags)).success
     assert jobs(place.tick("housing_chain")) == TRAININGS
