@@ -7,10 +7,10 @@ import pytest
 
 from resources.training.gate import Gate, Scores, better
 
-PAIRS = 2_000
+PAIRS = 1_000
 DRAWS = 400  # few, for speed: the standard error is then known to 1 / sqrt(800) = 4 %, as often too large as too small
-# A gate at 95 % promotes at most 5 % of equals. Over 2,000 pairs the observed rate has a standard error of
-# sqrt(0.05 * 0.95 / 2,000) = 0.5 %; three of them make chance no likely cause of a failure (1 in 700; seeds are fixed).
+# A gate at 95 % promotes at most 5 % of equals. Over 1,000 pairs the observed rate has a standard error of
+# sqrt(0.05 * 0.95 / 1,000) = 0.7 %; three of them make chance no likely cause of a failure (1 in 700; seeds are fixed).
 MOST = 0.05 + 3 * (0.05 * 0.95 / PAIRS) ** 0.5
 
 
