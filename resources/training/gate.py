@@ -94,7 +94,7 @@ def better(
     totals = units.sum(axis=0)
     scale = _scale(totals, rms=champion.statistic == "rms")
     difference = float(totals[0] / totals[3] * scale)
-    differ, needed = int(np.count_nonzero(units[:, 0])), math.ceil(-math.log2(level))
+    differ, needed = int(np.count_nonzero(units[:, 0])), max(2, math.ceil(-math.log2(level)))
     generator = np.random.default_rng(seed)
     gains = np.concatenate([drawn[:, 0] / drawn[:, 1] for drawn in _drawn(units[:, [0, 3]], draws, generator)]) * scale
     if differ < needed:

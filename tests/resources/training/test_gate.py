@@ -126,6 +126,7 @@ def test_a_handful_of_differences_promotes_nobody() -> None:
         new = np.where(np.arange(1_000) < few, 1.0, 0.0)
         assert better(Scores(new, "mean"), Scores(old, "mean")).promoted is promotes, few
     assert not better(Scores(new, "mean"), Scores(old, "mean"), comparisons=2).promoted
+    assert not better(Scores([1.0], "mean"), Scores([0.0], "mean"), confidence=0.5).promoted  # one sample has no spread
     one_house = better(Scores([9.0] * 50, "mean", [3] * 50), Scores([0.0] * 50, "mean", [3] * 50))
     assert not one_house.promoted
     assert "differ on 1 of 1 groups of 50 samples" in one_house.sentence
