@@ -14,7 +14,7 @@ from resources.errors import failures
 from resources.store.types import Checkpoint, Tensors
 from resources.tracking import Tracking
 from resources.training import launchpad, presets
-from resources.training.results import checkpoint_result, dataset_version
+from resources.training.results import checkpoint_result, dataset_version, finished_meanwhile
 from resources.training.trainer import Trainer
 
 PRESETS = Path(__file__).with_name("presets.yaml")
@@ -50,6 +50,9 @@ def cifar10_checkpoint(
         overrides = launchpad.given(config)
         recipe = presets.overridden(presets.read(PRESETS, Cifar10Recipe)[preset], overrides)
         version = dataset_version(context.instance, "cifar10")
+        done = finished_meanwhile(context, trainer.store, recipe, version, steps.CODE_VERSION)
+        if done is not None:
+            return done
         prepared = steps.prepare(cifar10_dataset, recipe, device)
         training = None
         if prepared.module is not None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from resources.tracking import Tracking
 
 from assets.housing.dataset import GROUP, OWNERS, columns_of
 from assets.housing.recipe import HousingRecipe
@@ -17,9 +16,10 @@ from dagster_project.partitions import housing_presets
 from resources.errors import failures
 from resources.progress import Progress
 from resources.store.types import Checkpoint, Tensors
+from resources.tracking import Tracking
 from resources.training import presets
 from resources.training.launchpad import given, overrides_of
-from resources.training.results import checkpoint_result, dataset_version
+from resources.training.results import checkpoint_result, dataset_version, finished_meanwhile
 from resources.training.trainer import Trainer, needed
 
 if TYPE_CHECKING:
@@ -59,6 +59,9 @@ def housing_checkpoint(
         overrides = given(config)
         recipe = presets.overridden(presets.read(PRESETS, HousingRecipe)[context.partition_key], overrides)
         version = dataset_version(context.instance, PRODUCT)
+        done = finished_meanwhile(context, trainer.store, recipe, version, CODE_VERSION)
+        if done is not None:
+            return done
         training: Training | None = None
         if recipe.is_baseline:
             weights, took = _baseline(context, recipe, housing_dataset)
