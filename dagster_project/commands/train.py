@@ -17,7 +17,7 @@ from dagster_project.instance import bury_orphans, opened
 from dagster_project.settings import Settings
 from dagster_project.training import TrainingProduct
 from resources.errors import BadInput, CorruptArtifact, MissingArtifact
-from resources.intake.batches import take_in
+from resources.intake.batches import found_in, take_in
 from resources.intake.intake import RUN_KEY_TAG
 from resources.store import records
 from resources.store.records import Record
@@ -102,11 +102,13 @@ class _Work:
     def _drop(self) -> str | None:
         """Take in the files of the product's inbox of data, if it has one; their run key if they are not yet made."""
         batches = self._product.data
-        folder = self._settings.homes.inbox / self._product.name
-        files = [] if batches is None else sorted(path for path in folder.glob("[!.]*") if path.is_file())
-        if batches is None or not files:
+        if batches is None:
             return None
-        taken = take_in(self._instance, batches, files)
+        folder = self._settings.homes.inbox / self._product.name
+        others = [folder / "predict"]
+        if not found_in(str(folder), batches, others):
+            return None
+        taken = take_in(self._instance, batches, [folder], exclude=others)
         if taken.event is not None:
             self._instance.report_runless_asset_event(taken.event)
         return taken.run_key if taken.is_new else None

@@ -44,7 +44,7 @@ def _epochs(works) -> list[int]:
 
 @pytest.mark.timeout(600)
 def test_a_killed_sweep_goes_on(works) -> None:
-    made = build_defs(works.settings).resolve_job_def("housing_dataset").execute_in_process(instance=works.instance)
+    made = build_defs(works.settings).resolve_job_def("housing_prepare").execute_in_process(instance=works.instance)
     assert made.success
 
     first = _backfill(FINISHED, KILLED)
