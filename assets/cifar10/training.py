@@ -49,11 +49,12 @@ class Part:
 
 
 def part(dataset: Mapping[str, Tensor], split: str, device: str) -> Part:
-    """A split of `cifar10_dataset` on `device`. Raises: BadInput if it has no image."""
-    chosen = (dataset["split"] == SPLITS[split]).nonzero().squeeze(1)
+    """A split of `cifar10_dataset` on `device`, wherever its tensors lie. Raises: BadInput if it has no image."""
+    chosen = (dataset["split"].cpu() == SPLITS[split]).nonzero().squeeze(1)
     if not len(chosen):
         raise BadInput(f"The dataset has no images for {split}.", "Materialize cifar10_dataset with other settings.")
-    return Part(dataset["images"][chosen].to(device), dataset["labels"][chosen].to(device))
+    images, labels = dataset["images"], dataset["labels"]
+    return Part(images[chosen.to(images.device)].to(device), labels[chosen.to(labels.device)].to(device))
 
 
 def class_names(dataset: Mapping[str, Tensor]) -> tuple[str, ...]:
