@@ -13,22 +13,29 @@ from typing import Any, Literal
 import dagster as dg
 
 from assets.cifar10.recipe import Cifar10Recipe
+from assets.housing.card import HousingCard
 from assets.housing.recipe import HousingRecipe
 from dagster_project import partitions
 from dagster_project.settings import PROJECT_ROOT, Settings
 from resources.errors import BadInput
 from resources.intake.batch_events import Batches
 from resources.training import presets
+from resources.training.documents import Card
 from resources.training.recipe import Recipe
 from sensors.training import CIFAR10_IMAGES, HOUSING_FILES, HOUSING_QUESTIONS
 
 
 @dataclass(frozen=True)
 class TrainingProduct:
-    """One product. `questions` are the files its predictions are about, `data` those its dataset is made of, if any."""
+    """One product. `questions` are the files its predictions are about, `data` those its dataset is made of, if any.
+
+    `card` lies beside its weights; the store can read it once it is imported, and so a run that only loads a checkpoint
+    relies on this list.
+    """
 
     name: str
     recipe: type[Recipe]
+    card: type[Card]
     presets_def: dg.PartitionsDefinition[str]
     batches_def: dg.DynamicPartitionsDefinition
     questions: Batches
@@ -72,10 +79,18 @@ class TrainingProduct:
 
 
 PRODUCTS: Sequence[TrainingProduct] = (
-    TrainingProduct("cifar10", Cifar10Recipe, partitions.cifar10_presets, partitions.cifar10_batches, CIFAR10_IMAGES),
+    TrainingProduct(
+        "cifar10",
+        Cifar10Recipe,
+        Cifar10Card,
+        partitions.cifar10_presets,
+        partitions.cifar10_batches,
+        CIFAR10_IMAGES,
+    ),
     TrainingProduct(
         "housing",
         HousingRecipe,
+        HousingCard,
         partitions.housing_presets,
         partitions.housing_batches,
         HOUSING_QUESTIONS,

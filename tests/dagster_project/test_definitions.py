@@ -195,3 +195,13 @@ def test_the_other_resources_import_without_dagster(repo: Path) -> None:
         + [f"import {module}" for module in sorted(modules - NEED_DAGSTER)]
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_fresh_process_can_read_every_card() -> None:
+    """A run that loads a checkpoint does not import the code that makes one."""
+    code = (
+        "import dagster_project.definitions; from resources.store.types import Document;"
+        "print(sorted(name for name in Document.registry if name.endswith('Card')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "['Card', 'Cifar10Card', 'HousingCard']"
