@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import dagster as dg
 
+from assets.cifar10.card import Cifar10Card
 from assets.cifar10.recipe import Cifar10Recipe
 from assets.housing.card import HousingCard
 from assets.housing.recipe import HousingRecipe
