@@ -20,8 +20,11 @@ BENCHMARKS = [
     ("drops.py", ["20"], ["40"]),
     ("store.py", ["256", "5"], ["2000", "3"]),
     ("gpu_check.py", ["256"], ["2000"]),
+    ("train_input.py", ["5120", "3"], ["10240", "7"]),
+    ("lightning_overhead.py", ["3"], ["7"]),
+    ("cifar10_gpu.py", [], []),
 ]
-NEED_TORCH = ("store.py", "gpu_check.py")
+NEED_TORCH = ("store.py", "gpu_check.py", "train_input.py", "lightning_overhead.py", "cifar10_gpu.py")
 LINE = re.compile(r"(\S+) (\S+) (\S+) (ok|short|unmeasured)$")
 
 

@@ -139,11 +139,6 @@ def _tensors(labelled: Any, parts: Any) -> Tensors:
     )
 
 
-def names_of(tensors: Tensors) -> tuple[str, ...]:
-    """The classes' names, label 0 first, of the dataset's tensors."""
-    return tuple(bytes(tensors["class_names"].cpu().tolist()).decode().split("\n"))
-
-
 def _counts_check(labelled: Any, counted: Any, validation_share: float) -> dg.AssetCheckResult:
     classes, least = len(labelled.names), int(counted.min())
     official = labelled.official and {*counted[:, 2].tolist()} == {1000} and {*counted[:, :2].sum(1).tolist()} == {5000}

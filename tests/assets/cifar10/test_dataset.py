@@ -20,7 +20,8 @@ from PIL import Image
 pytest.importorskip("torch")
 
 from assets.cifar10 import source
-from assets.cifar10.dataset import cifar10_dataset, names_of
+from assets.cifar10.dataset import cifar10_dataset
+from assets.cifar10.training import class_names
 from resources.store.io_manager import ArtifactIOManager, ArtifactStore
 from resources.store.types import Tensors, Text
 from resources.training.trainer import Trainer
@@ -46,7 +47,7 @@ def home() -> Iterator[Path]:
 @dg.asset
 def learner(cifar10_dataset: Tensors) -> Text:
     """Stands for whatever comes after the dataset."""
-    return Text(" ".join(names_of(cifar10_dataset)))
+    return Text(" ".join(class_names(cifar10_dataset)))
 
 
 class Made:
@@ -91,7 +92,7 @@ def test_from_an_archive_to_tensors(archive: Path, home: Path) -> None:
         "labels": ("torch.int64", (600,)),
         "split": ("torch.uint8", (600,)),
     }
-    assert made.result.output_for_node("learner") == " ".join(names_of(tensors))
+    assert made.result.output_for_node("learner") == " ".join(class_names(tensors))
     for part, each in enumerate((40, 10, 10)):
         assert np.bincount(tensors["labels"][tensors["split"] == part]).tolist() == [each] * 10
     metadata = made.metadata
