@@ -131,6 +131,9 @@ def prepare(settings: Settings) -> Path:
         ) from error
     os.environ["SCRIPTORIUM_HOME"] = str(settings.homes.home)
     os.environ["DAGSTER_HOME"] = str(home)
+    # torch's threads spin while they wait for each other; on a machine that does something else as well, a small
+    # training then takes many times as long. It is read when torch is first imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     return home
 
 

@@ -147,8 +147,11 @@ def _process(recipe: HousingRecipe, x: np.ndarray, y: np.ndarray, split: int) ->
     if len(x) > MOST_PROCESS_ROWS:
         some = np.random.default_rng([recipe.seed, split]).choice(len(x), MOST_PROCESS_ROWS, replace=False)
         x, y = x[some], y[some]
+    from threadpoolctl import threadpool_limits
+
     model = process(recipe, x.shape[1])
-    with warnings.catch_warnings():
+    # Threads gain nothing on matrices this small, and on a busy machine they wait for each other most of the time.
+    with threadpool_limits(1), warnings.catch_warnings():
         # A parameter at its bound, or no full convergence: the fit is used as it is, and judged by its scores.
         warnings.simplefilter("ignore")
         model.fit(x, y)

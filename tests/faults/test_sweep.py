@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -43,11 +44,18 @@ def _epochs(works) -> list[int]:
 
 
 @pytest.mark.timeout(600)
-def test_a_killed_sweep_goes_on(works) -> None:
-    made = build_defs(works.settings).resolve_job_def("housing_prepare").execute_in_process(instance=works.instance)
-    assert made.success
+def test_a_killed_sweep_goes_on(works, repo: Path, tmp_path: Path) -> None:
+    defs = build_defs(works.settings)
+    maker = str(repo / "samples/housing/make_housing.py")
+    subprocess.run([sys.executable, maker, str(tmp_path), "--rows", "120"], check=True, capture_output=True)
+    prepared = defs.resolve_job_def("housing_prepare").execute_in_process(
+        instance=works.instance, run_config={"ops": {"housing_dataset": {"config": {"paths": [str(tmp_path)]}}}}
+    )
+    assert prepared.success
+    job = defs.resolve_job_def("housing_train")
+    assert job.execute_in_process(instance=works.instance, partition_key=FINISHED).success
 
-    first = _backfill(FINISHED, KILLED)
+    first = _backfill("--missing", FINISHED, KILLED)
     try:
         end = time.monotonic() + 180
         while max(_epochs(works), default=0) < 20:  # well within the training, and past a saved state
@@ -64,12 +72,12 @@ def test_a_killed_sweep_goes_on(works) -> None:
         first.wait()
     cut_at = max(_epochs(works))
 
-    again = _backfill("--missing")
+    again = _backfill("--missing", FINISHED, KILLED)
     said, _ = again.communicate(timeout=300)
     assert again.returncode == 0, said
 
     assert len(_versions(works, "housing_dataset", None)) == 1
-    assert len(_versions(works, "housing_checkpoint", FINISHED)) == 1
+    assert len(_versions(works, "housing_checkpoint", FINISHED)) == 1, said
     trained = [r for r in _versions(works, "housing_checkpoint", KILLED) if r.run != run.run_id]
     resumed = trained[-1]
     assert resumed.event is not None
@@ -81,7 +89,6 @@ def test_a_killed_sweep_goes_on(works) -> None:
     assert epochs == [*range(1, cut_at + 1), *range(gone_on_from + 1, epochs[-1] + 1)]
 
     # Trained once more, without a kill: on the CPU the same bits, and so the same data version.
-    job = build_defs(works.settings).resolve_job_def("housing_train")
     assert job.execute_in_process(instance=works.instance, partition_key=KILLED).success
     whole = _versions(works, "housing_checkpoint", KILLED)[0]
     assert whole.run not in {r.run for r in trained}
