@@ -32,9 +32,11 @@ def _runs(works, preset: str) -> list[dg.DagsterRun]:
     return list(works.instance.get_runs(dg.RunsFilter(tags={"dagster/partition": preset})))[::-1]
 
 
-def _backfill(*arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "dagster_project.cli", "backfill", "housing_train", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+def _backfill(works) -> subprocess.Popen[str]:
+    """`scriptorium backfill`, in the daemon's home rather than this test's."""
+    command = [sys.executable, "-m", "dagster_project.cli", "backfill", "housing_train", "--missing", FINISHED, KILLED]
+    environment = {**os.environ, "SCRIPTORIUM_HOME": str(works.settings.homes.home)}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
 
 
 def _epochs(works) -> list[int]:
@@ -55,7 +57,7 @@ def test_a_killed_sweep_goes_on(works, repo: Path, tmp_path: Path) -> None:
     job = defs.resolve_job_def("housing_train")
     assert job.execute_in_process(instance=works.instance, partition_key=FINISHED).success
 
-    first = _backfill("--missing", FINISHED, KILLED)
+    first = _backfill(works)
     try:
         end = time.monotonic() + 180
         while max(_epochs(works), default=0) < 20:  # well within the training, and past a saved state
@@ -72,7 +74,7 @@ def test_a_killed_sweep_goes_on(works, repo: Path, tmp_path: Path) -> None:
         first.wait()
     cut_at = max(_epochs(works))
 
-    again = _backfill("--missing", FINISHED, KILLED)
+    again = _backfill(works)
     said, _ = again.communicate(timeout=300)
     assert again.returncode == 0, said
 

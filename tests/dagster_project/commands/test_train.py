@@ -32,7 +32,7 @@ def _trained(house: Any, product: str) -> dict[str, list[str]]:
 def housing(
     tmp_path_factory: pytest.TempPathFactory, new_house: Any, repo: Path
 ) -> tuple[Any, subprocess.CompletedProcess[str]]:
-    """A home in which the housing product was trained from nothing, on few houses: a baseline takes their number cubed."""
+    """A home in which the housing product was trained from nothing, on few houses, which takes less."""
     folder = tmp_path_factory.mktemp("housing")
     house = new_house(folder)
     maker = str(repo / "samples/housing/make_housing.py")
