@@ -316,9 +316,9 @@ def mlflow(
     typer.echo(f"MLflow  http://{host}:{port}")
     sys.stdout.flush()
     os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
-    uri = f"sqlite:///{settings.homes.mlflow}"
-    server = ["mlflow", "ui", "--backend-store-uri", uri, "--host", host, "--port", str(port), "--workers", "1"]
-    os.execv(sys.executable, [sys.executable, "-m", *server])
+    uri, artifacts = f"sqlite:///{settings.homes.mlflow}", settings.homes.mlflow_artifacts.as_uri()
+    server = ["mlflow", "ui", "--backend-store-uri", uri, "--default-artifact-root", artifacts]
+    os.execv(sys.executable, [sys.executable, "-m", *server, "--host", host, "--port", str(port), "--workers", "1"])
 
 
 def _refuse_taken(host: str, port: int) -> None:

@@ -17,6 +17,12 @@ from dagster_project.settings import Settings
 RUN_ELSEWHERE = {
     "scriptorium restore summary KEY RUN": "tests/dagster_project/commands/test_versions.py",
     "scriptorium forget KEY": "tests/dagster_project/commands/test_forget.py",
+    "make train-cifar10 SAMPLE=1": "tests/dagster_project/commands/test_train.py",  # the commands of the target
+    "make train-housing": "tests/dagster_project/commands/test_train.py",
+    "scriptorium train cifar10 --preset resnet18": "tests/dagster_project/commands/test_train.py",  # with `tiny`
+    "scriptorium infer cifar10 --checkpoint champion FOLDER": "tests/dagster_project/commands/test_train.py",
+    "scriptorium backfill cifar10_train tiny resnet18": "tests/faults/test_sweep.py",  # with housing_train
+    "make mlflow": "tests/dagster_project/test_cli.py",  # as `scriptorium mlflow`, which is all that the target calls
     "make demo": ".ci/run",
     "make test": ".ci/run",
     "make dev": "tests/e2e/test_ui.py",  # as `scriptorium dev`, which is all that the target calls
@@ -28,6 +34,8 @@ DOCS = [
     "docs/docker.md",
     "docs/decisions.md",
     "docs/notebook.md",
+    "docs/training.md",
+    "docs/housing.md",
     "docs/reliability.md",
 ]
 
@@ -70,7 +78,8 @@ def test_commands_that_are_only_shown_are_run_elsewhere(repo: Path) -> None:
 
 def test_every_make_target_has_a_line_of_help(repo: Path) -> None:
     listed = subprocess.run(["make"], cwd=repo, check=True, capture_output=True, text=True).stdout
-    for target in ["setup", "demo", "test", "dev", "lint", "bench", "bench-long", "docs", "clean"]:
+    work = ["setup", "demo", "train-cifar10", "train-housing", "mlflow", "dev"]
+    for target in [*work, "test", "lint", "bench", "bench-long", "docs", "clean"]:
         assert re.search(rf"^  make {target} +\S", listed, re.MULTILINE), target
 
 

@@ -1,9 +1,12 @@
 """The command line, run as a person does."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import dagster as dg
@@ -16,7 +19,7 @@ def test_help_is_quick_and_names_every_command(house) -> None:
     shown = house.scriptorium("--help")
     assert time.monotonic() - begun[1] < 3  # measured 0.4 s on an idle machine; this one may be busy
     assert shown.returncode == 0
-    for command in ("notes", "backfill", "doctor", "demo", "setup", "dev"):
+    for command in ("notes", "train", "infer", "backfill", "doctor", "demo", "setup", "dev", "mlflow"):
         assert command in shown.stdout
 
 
@@ -172,3 +175,28 @@ def test_forgetting_by_the_command(house, clip, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert house.keys() == []
     assert recording.exists()
+
+
+@pytest.mark.train
+def test_mlflow_shows_its_pages(house, free_port: int) -> None:
+    command = [sys.executable, "-m", "dagster_project.cli", "mlflow", "--port", str(free_port)]
+    # A session of its own: MLflow's server leaves its workers behind when only it is ended.
+    server = subprocess.Popen(command, env=house.environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        assert server.stdout is not None
+        assert server.stdout.readline().split() == ["MLflow", f"http://127.0.0.1:{free_port}"]
+        end = time.monotonic() + 120  # it makes its database first, which takes 10 s on an idle machine
+        page = ""
+        while "mlflow" not in page.lower():
+            assert time.monotonic() < end
+            assert server.poll() is None
+            time.sleep(0.5)
+            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{free_port}/", timeout=5) as answer:
+                page = answer.read().decode()
+        assert (house.home / "mlflow.db").exists()
+        taken = house.scriptorium("mlflow", "--port", str(free_port))
+        assert taken.returncode == 1
+        assert "Choose another --port" in taken.stderr
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.communicate()
