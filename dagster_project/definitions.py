@@ -41,6 +41,7 @@ from resources.summary.summarizing import Summarizer
 from resources.tracking import Tracking
 from resources.training.trainer import Trainer
 from sensors.failures import failures_sensor
+from sensors.inbox import Limits
 from sensors.recordings import recordings_inbox
 from sensors.training import chain_sensor, cifar10_inbox, housing_inbox, housing_questions_inbox
 
@@ -122,31 +123,31 @@ def _resources(settings: Settings) -> Mapping[str, Any]:
 def _sensors(settings: Settings, trainings: Mapping[str, Sequence[dg.JobDefinition]]) -> list[dg.SensorDefinition]:
     homes = settings.homes
     housing = training.find("housing")
-    batches: dict[str, Any] = {
-        "failures": homes.failures_log,
-        "disk": homes.home,
-        "settle_seconds": settings.settle_seconds,
-        "min_free_gb": settings.min_free_gb,
-        "hash_budget_mb": settings.hash_budget_mb,
-    }
+    limits = Limits(
+        disk=homes.home,
+        settle_seconds=settings.settle_seconds,
+        min_free_bytes=int(settings.min_free_gb * 1e9),
+        bytes_per_tick=settings.hash_budget_mb * 10**6,
+    )
+    log = homes.failures_log
     token = settings.webhook_token
     return [
         recordings_inbox(
             folder=homes.recordings_inbox,
             ledger=homes.intake,
-            failures=homes.failures_log,
+            failures=log,
             disk=homes.home,
             settle_seconds=settings.settle_seconds,
             min_free_gb=settings.min_free_gb,
             hash_budget_mb=settings.hash_budget_mb,
             min_recording_s=settings.min_recording_s,
         ),
-        cifar10_inbox(folder=homes.cifar10_inbox, **batches),
-        housing_inbox(folder=homes.housing_inbox, questions=homes.housing_questions, **batches),
-        housing_questions_inbox(folder=homes.housing_questions, **batches),
+        cifar10_inbox(folder=homes.cifar10_inbox, failures=log, limits=limits),
+        housing_inbox(folder=homes.housing_inbox, questions=homes.housing_questions, failures=log, limits=limits),
+        housing_questions_inbox(folder=homes.housing_questions, failures=log, limits=limits),
         chain_sensor("housing", lambda: housing.sweep(settings), trainings["housing"][:3]),
         failures_sensor(
-            log=homes.failures_log,
+            log=log,
             webhook_url=str(settings.webhook_url) if settings.webhook_url else None,
             webhook_token=token.get_secret_value() if token else None,
         ),

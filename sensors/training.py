@@ -42,21 +42,13 @@ _RETRY_TOLD_S = 60.0
 """Dagster says within moments of a failure whether it will retry; so long it is given."""
 
 
-def cifar10_inbox(
-    *,
-    folder: Path,
-    failures: Path,
-    disk: Path,
-    settle_seconds: float = 10.0,
-    min_free_gb: float = 1.0,
-    hash_budget_mb: int = 2048,
-) -> dg.SensorDefinition:
+def cifar10_inbox(*, folder: Path, failures: Path, limits: Limits) -> dg.SensorDefinition:
     """The sensor `cifar10_images`: one run of `cifar10_predict` for the images dropped together into `folder`."""
     return batch_sensor(
         name="cifar10_images",
         batches=CIFAR10_IMAGES,
         folder=folder,
-        limits=_limits(disk, settle_seconds, min_free_gb, hash_budget_mb),
+        limits=limits,
         failures=failures,
         ready=_champion_of("cifar10"),
         description=(
@@ -67,16 +59,7 @@ def cifar10_inbox(
     )
 
 
-def housing_inbox(
-    *,
-    folder: Path,
-    questions: Path,
-    failures: Path,
-    disk: Path,
-    settle_seconds: float = 10.0,
-    min_free_gb: float = 1.0,
-    hash_budget_mb: int = 2048,
-) -> dg.SensorDefinition:
+def housing_inbox(*, folder: Path, questions: Path, failures: Path, limits: Limits) -> dg.SensorDefinition:
     """The sensor `housing_files`: a run of `housing_prepare` when the contents of `folder` have changed.
 
     `questions` is the folder in it that `housing_questions_inbox` watches.
@@ -86,7 +69,7 @@ def housing_inbox(
         batches=HOUSING_FILES,
         folder=folder,
         exclude=[questions],
-        limits=_limits(disk, settle_seconds, min_free_gb, hash_budget_mb),
+        limits=limits,
         failures=failures,
         ready=always,
         tags={CHAIN_TAG: "inbox"},
@@ -98,36 +81,19 @@ def housing_inbox(
     )
 
 
-def housing_questions_inbox(
-    *,
-    folder: Path,
-    failures: Path,
-    disk: Path,
-    settle_seconds: float = 10.0,
-    min_free_gb: float = 1.0,
-    hash_budget_mb: int = 2048,
-) -> dg.SensorDefinition:
+def housing_questions_inbox(*, folder: Path, failures: Path, limits: Limits) -> dg.SensorDefinition:
     """The sensor `housing_questions`: one run of `housing_predict` for the CSV files dropped together into `folder`."""
     return batch_sensor(
         name="housing_questions",
         batches=HOUSING_QUESTIONS,
         folder=folder,
-        limits=_limits(disk, settle_seconds, min_free_gb, hash_budget_mb),
+        limits=limits,
         failures=failures,
         ready=_champion_of("housing"),
         description=(
             f"Takes the CSV files dropped into {folder} together, once they have stopped changing, as one batch: one"
             " partition and one run that estimates the prices. They wait until there is a champion."
         ),
-    )
-
-
-def _limits(disk: Path, settle_seconds: float, min_free_gb: float, hash_budget_mb: int) -> Limits:
-    return Limits(
-        disk=disk,
-        settle_seconds=settle_seconds,
-        min_free_bytes=int(min_free_gb * 1e9),
-        bytes_per_tick=hash_budget_mb * 10**6,
     )
 
 

@@ -6,27 +6,25 @@ Belongs here: what every product's training has in common. Does not belong here:
 
 from __future__ import annotations
 
-import io
 import logging
 import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import lightning
 import torch
 from lightning.pytorch.callbacks import Checkpoint
-from lightning.pytorch.plugins.io import CheckpointIO
 from torch import Tensor
 
 from resources.errors import ScriptoriumError
 from resources.training.batches import DeviceBatches
 from resources.training.clocks import Clock
 from resources.training.recipe import Recipe
+from resources.training.state import STATE, State, StateIO, saved_state
 
-_STATE = "training_state.pt"
 _STATE_SHARE = 10
 """Saving the state takes at most about a tenth of a training: after a save that took t, none for ten times t."""
 _SEEDS = 1_000_003  # as in batches.py: no two epochs of two seeds share a stream
@@ -34,14 +32,6 @@ _SEEDS = 1_000_003  # as in batches.py: no two epochs of two seeds share a strea
 
 class Diverged(ScriptoriumError):
     """A loss is no number any more."""
-
-
-class State(Protocol):
-    """Where a training keeps what it needs to go on after a kill; a store's `Scratch` is one."""
-
-    def put(self, name: str, content: bytes) -> None: ...
-
-    def get(self, name: str) -> bytes | None: ...
 
 
 class TrainedModule(lightning.LightningModule):
@@ -146,7 +136,7 @@ def fit(
     Raises: Diverged if a loss is no number; torch's out-of-memory errors.
     """
     keeper = _Keeper(module, train, plan, state, on_epoch, on_step)
-    saved = _saved(state)
+    saved = saved_state(state)
     if saved is not None:
         keeper.load_state_dict(saved["callbacks"][keeper.state_key])
     if saved is not None and keeper.over:  # killed between its last epoch and the store
@@ -159,7 +149,7 @@ def fit(
                 module,
                 train_dataloaders=train,
                 val_dataloaders=validation,
-                ckpt_path=None if saved is None else _STATE,
+                ckpt_path=None if saved is None else STATE,
                 weights_only=True,
             )
     return keeper.training()
@@ -174,7 +164,7 @@ def _lightning(plan: Plan, keeper: _Keeper, state: State | None) -> lightning.Tr
         max_epochs=plan.epochs,
         gradient_clip_val=plan.gradient_clip,
         callbacks=[keeper],
-        plugins=[] if state is None else [_StateIO(state)],
+        plugins=[] if state is None else [StateIO(state)],
         # Logging, bars and summaries cost more than a small network's step; the keeper does what is needed of them.
         logger=False,
         enable_checkpointing=True,
@@ -292,7 +282,7 @@ class _Keeper(Checkpoint):
         if self._state is None or self._clock.wall_s - self._saved_at < _STATE_SHARE * self._save_s:
             return
         before = self._clock.wall_s
-        trainer.save_checkpoint(_STATE)
+        trainer.save_checkpoint(STATE)
         self._saved_at = self._clock.wall_s
         self._save_s = self._saved_at - before
 
@@ -310,35 +300,6 @@ class _Keeper(Checkpoint):
             stopped=self._stopped,
             resumed_from=self._resumed_from,
         )
-
-
-class _StateIO(CheckpointIO):
-    """Lets Lightning keep its checkpoints in a `State` instead of a file. Nothing is ever unpickled freely."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        buffer = io.BytesIO()
-        torch.save(checkpoint, buffer)
-        self._state.put(str(path).rpartition("/")[2], buffer.getvalue())
-
-    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        saved = _saved(self._state)
-        if saved is None:
-            raise FileNotFoundError(str(path))
-        return saved
-
-    def remove_checkpoint(self, path: Any) -> None:
-        raise NotImplementedError("the store deletes the state when the checkpoint is stored")
-
-
-def _saved(state: State | None) -> dict[str, Any] | None:
-    content = None if state is None else state.get(_STATE)
-    if content is None:
-        return None
-    saved: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    return saved
 
 
 def _on_cpu(module: torch.nn.Module) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -11,6 +12,7 @@ from dagster import DagsterRunStatus as Status
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from resources.errors import ScriptoriumError
+from sensors.inbox import Limits
 from sensors.training import (
     CHAIN_TAG,
     CIFAR10_IMAGES,
@@ -73,7 +75,8 @@ class Place:
             job("housing_train", housing_checkpoint),
             job("housing_choice", housing_champion),
         ]
-        common = {"failures": home / "failures.log", "disk": home, "settle_seconds": 0.0, "min_free_gb": 0.0}
+        limits = Limits(disk=home, settle_seconds=0.0, min_free_bytes=0)
+        common: dict[str, Any] = {"failures": home / "failures.log", "limits": limits}
         inbox = home / "inbox"
         self.images, self.files = inbox / "cifar10", inbox / "housing"
         self.questions = self.files / "predict"
