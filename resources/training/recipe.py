@@ -36,10 +36,9 @@ class Recipe(BaseModel):
         "last", description="Whose weights become the checkpoint: the last epoch's, or those of the lowest val_loss."
     )
 
-    def trains_like(self, other: Recipe) -> bool:
-        """Whether both give the same checkpoint from the same data: equal but for the words about them."""
-        words = {"description", "default_on"}
-        return type(self) is type(other) and self.model_dump(exclude=words) == other.model_dump(exclude=words)
+    def identity(self) -> str:
+        """All that decides what is learned, as JSON: everything but the words about the preset."""
+        return self.model_dump_json(exclude={"description", "default_on"})
 
     @property
     def is_baseline(self) -> bool:
