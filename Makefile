@@ -36,7 +36,7 @@ ifdef SAMPLE
 	@$(BIN)/scriptorium train cifar10 --data $(CIFAR10_SAMPLE)/archive.tar.gz
 	@$(BIN)/scriptorium infer cifar10 $(CIFAR10_SAMPLE)/images
 else
-	@$(BIN)/scriptorium train cifar10
+	@$(BIN)/scriptorium train cifar10 --data official
 endif
 
 train-housing: .venv/.installed-$(TRAIN_EXTRAS)  ## train the Boston housing ensemble to a champion, and predict made-up houses

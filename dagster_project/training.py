@@ -31,7 +31,7 @@ class TrainingProduct:
     """One product. `questions` are the files its predictions are about, `data` those its dataset is made of, if any.
 
     `card` lies beside its weights; the store can read it once it is imported, and so a run that only loads a checkpoint
-    relies on this list.
+    relies on this list. `sources` are words for data that is no path.
     """
 
     name: str
@@ -41,6 +41,7 @@ class TrainingProduct:
     batches_def: dg.DynamicPartitionsDefinition
     questions: Batches
     data: Batches | None = None
+    sources: tuple[str, ...] = ()
 
     @property
     def file(self) -> Path:
@@ -50,9 +51,11 @@ class TrainingProduct:
         """Every preset by name. Raises: BadPreset, naming file and line."""
         return presets.read(self.file, self.recipe)
 
-    def source(self, path: str) -> dict[str, Any]:
-        """The dataset's config that takes the data from `path`."""
-        return {"source": path} if self.data is None else {"paths": [path]}
+    def source(self, data: str) -> dict[str, Any]:
+        """The dataset's config that takes the data from `data`: a path, or one of the words in `sources`."""
+        if data in self.sources or self.data is None:
+            return {"source": data}
+        return {"paths": [data]}
 
     def baselines(self) -> list[str]:
         return [name for name, recipe in self.presets().items() if recipe.is_baseline]
@@ -87,6 +90,7 @@ PRODUCTS: Sequence[TrainingProduct] = (
         partitions.cifar10_presets,
         partitions.cifar10_batches,
         CIFAR10_IMAGES,
+        sources=("official",),
     ),
     TrainingProduct(
         "housing",
@@ -96,6 +100,7 @@ PRODUCTS: Sequence[TrainingProduct] = (
         partitions.housing_batches,
         HOUSING_QUESTIONS,
         HOUSING_FILES,
+        sources=("inbox", "builtin"),
     ),
 )
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.cifar10.recipe import Cifar10Recipe
+from assets.cifar10.recipe import CODE_VERSION, Cifar10Recipe
 from dagster_project.partitions import cifar10_presets
 from resources.errors import failures
 from resources.store.types import Checkpoint, Tensors
 from resources.tracking import Tracking
 from resources.training import launchpad, presets
-from resources.training.results import checkpoint_result, dataset_version, finished_meanwhile
+from resources.training.results import checkpoint_result, finished_meanwhile, learned_from
 from resources.training.trainer import Trainer
 
 PRESETS = Path(__file__).with_name("presets.yaml")
@@ -29,7 +29,7 @@ Overrides = launchpad.overrides_of(Cifar10Recipe)
     kinds={"torch", "lightning"},
     owners=["team:scriptorium"],
     pool="gpu_training",
-    code_version="1",
+    code_version=CODE_VERSION,
     description=(
         "A trained network, or a baseline, for each entry of presets.yaml, with all that predictions need besides the"
         " weights: class names, normalisation, temperature. A training that was killed goes on at its last epoch."
@@ -49,14 +49,14 @@ def cifar10_checkpoint(
         preset = context.partition_key
         overrides = launchpad.given(config)
         recipe = presets.overridden(presets.read(PRESETS, Cifar10Recipe)[preset], overrides)
-        version = dataset_version(context.instance, "cifar10")
-        done = finished_meanwhile(context, trainer.store, recipe, version, steps.CODE_VERSION)
+        version = learned_from(context, "cifar10", cifar10_dataset)
+        done = finished_meanwhile(context, trainer.store, recipe, version, CODE_VERSION)
         if done is not None:
             return done
         prepared = steps.prepare(cifar10_dataset, recipe, device)
         training = None
         if prepared.module is not None:
-            inputs = "\n".join([steps.CODE_VERSION, version, recipe.model_dump_json()])
+            inputs = "\n".join([CODE_VERSION, version, recipe.identity()])
             training = trainer.fit(context, prepared.module, prepared.train, prepared.validation, recipe, inputs=inputs)
         checkpoint = steps.finish(
             prepared, training, preset=preset, overrides=overrides, data_version=version, device=device

@@ -67,7 +67,7 @@ def cifar10_evaluation(
         from resources.training.plots import confusion
 
         card = card_of(cifar10_checkpoint)
-        about = judged(context, "cifar10", card)
+        about = judged(context, "cifar10", cifar10_checkpoint)
         scores, pictures = {}, {}
         for split in ("validation", "test"):
             some = part(cifar10_dataset, split, device)

@@ -19,7 +19,7 @@ from resources.store.types import Checkpoint, Tensors
 from resources.tracking import Tracking
 from resources.training import presets
 from resources.training.launchpad import given, overrides_of
-from resources.training.results import checkpoint_result, dataset_version, finished_meanwhile
+from resources.training.results import checkpoint_result, finished_meanwhile, learned_from
 from resources.training.trainer import Trainer, needed
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def housing_checkpoint(
         needed()
         overrides = given(config)
         recipe = presets.overridden(presets.read(PRESETS, HousingRecipe)[context.partition_key], overrides)
-        version = dataset_version(context.instance, PRODUCT)
+        version = learned_from(context, PRODUCT, housing_dataset)
         done = finished_meanwhile(context, trainer.store, recipe, version, CODE_VERSION)
         if done is not None:
             return done
@@ -102,7 +102,7 @@ def _ensemble(
         train_batches(recipe, splits),
         validation_batches(recipe, splits),
         recipe,
-        inputs=f"{version} {CODE_VERSION} {recipe.model_dump_json()}",
+        inputs=f"{version} {CODE_VERSION} {recipe.identity()}",
         text_log=TEXT_LOG,
     )
     return training, {**module.of_splits(), **kept(recipe, training.weights)}
@@ -135,6 +135,10 @@ def _checkpoint(
         seed=recipe.seed,
         metrics={f"val_{name}": value for name, value in validation.items()},
         epochs=tuple(_without_times(epoch) for epoch in training.epochs) if training else (),
+        model=recipe.model,
+        members=recipe.members,
+        hidden=tuple(recipe.hidden),
+        depth=recipe.depth,
         columns=columns,
         units=predicting.units_of(columns),
         dropped=tuple(column.name for column in tables.FEATURES if column.name not in columns),

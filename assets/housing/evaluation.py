@@ -63,9 +63,9 @@ def housing_evaluation(
 
         card = housing_checkpoint.card
         assert isinstance(card, HousingCard), "a housing checkpoint has a housing card"
-        of = judged(context, PRODUCT, card)
+        of = judged(context, PRODUCT, housing_checkpoint)
         values, target, splits = (housing_dataset[name] for name in ("features", "target", "splits"))
-        logs, spread = predicting.of_splits(HousingRecipe(**card.recipe), housing_checkpoint.weights, values)
+        logs, spread = predicting.of_splits(card, housing_checkpoint.weights, values)
         scores = scoring.score(logs.numpy(), spread.numpy(), target.numpy(), splits.numpy())
         metrics = scores.metrics()
         evaluation = Evaluation(

@@ -50,7 +50,7 @@ def infer(
         stages = Stages(settings, instance, board, interrupts, verbose=verbose)
         asset = f"{product.name}_predictions"
         config = {asset: {"checkpoint": checkpoint}}
-        if not stages.run(f"{product.name}_predict", taken.key, config, {RUN_KEY_TAG: taken.run_key}):
+        if not stages.run(f"{product.name}_predict", taken.key, config=config, tags={RUN_KEY_TAG: taken.run_key}):
             return False
         if board.live is not None:
             board.live.refresh()

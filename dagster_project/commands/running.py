@@ -155,7 +155,7 @@ def failures(instance: dg.DagsterInstance, run_id: str) -> list[Failure]:
     """The failed steps of a run, in order; a run that failed outside of any step gives one with the step `run`."""
     import dagster as dg
 
-    found = []
+    found = _refused(instance, run_id)
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
         event = entry.dagster_event
         if event is None:
@@ -177,13 +177,29 @@ def failures(instance: dg.DagsterInstance, run_id: str) -> list[Failure]:
             innermost = data.error
             while innermost.cause is not None:
                 innermost = innermost.cause
-            found.append(Failure(step, _one_line(innermost.message)))
+            if innermost.cls_name != "DagsterAssetCheckFailedError":  # its checks are told already
+                found.append(Failure(step, _one_line(innermost.message)))
     if found:
         return found
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_FAILURE):
         event = entry.dagster_event
         error = event.job_failure_data.error if event else None
         found.append(Failure("run", _one_line((error.message if error else None) or entry.user_message or "failed")))
+    return found
+
+
+def _refused(instance: dg.DagsterInstance, run_id: str) -> list[Failure]:
+    """The blocking checks that failed in a run, in their own words."""
+    import dagster as dg
+
+    found = []
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+        if entry.dagster_event is None:
+            continue
+        check = entry.dagster_event.asset_check_evaluation_data
+        if check.blocking and not check.passed and check.severity == dg.AssetCheckSeverity.ERROR:
+            said = f"its check {check.check_name} failed. {check.description or ''}"
+            found.append(Failure(check.asset_key.to_user_string(), _one_line(said)))
     return found
 
 

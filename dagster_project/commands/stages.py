@@ -6,7 +6,7 @@ order (`train.py`, `infer.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -45,20 +45,25 @@ class Stages:
         self,
         job_name: str,
         partition: str | None,
+        wanted: Sequence[dg.AssetKey] | None = None,
+        *,
         config: Mapping[str, Mapping[str, Any]] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> bool:
-        """Run a job; False if it failed, which the board says. Raises: Stopped after Ctrl-C."""
+        """Run a job, or those of its assets that are wanted; False if it failed, which the board says.
+
+        Raises: Stopped after Ctrl-C.
+        """
         row = self.board.row(partition if partition is not None else job_name)
         job = self.defs.resolve_job_def(job_name)
-        made = job.asset_layer.executable_asset_keys
+        made = job.asset_layer.executable_asset_keys if wanted is None else wanted
         order = self.defs.resolve_asset_graph().toposorted_asset_keys
         assets = [key.to_user_string() for key in order if key in made]
         shown = running.Stages(row, assets)
         try:
             with listening(shown.step), nullcontext() if self._verbose else terminal.output_hidden():
                 run = running.run_here(
-                    self.instance, job, partition, None, tags or {}, self._interrupts, shown.event, config
+                    self.instance, job, partition, wanted, tags or {}, self._interrupts, shown.event, config
                 )
         except KeyboardInterrupt:
             row.finish(False, "stopped before its run began")

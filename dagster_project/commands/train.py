@@ -16,7 +16,7 @@ from dagster_project.commands.stages import Stages
 from dagster_project.instance import bury_orphans, opened
 from dagster_project.settings import Settings
 from dagster_project.training import TrainingProduct
-from resources.errors import BadInput, CorruptArtifact, MissingArtifact
+from resources.errors import BadInput, ScriptoriumError
 from resources.intake.batches import found_in, take_in
 from resources.intake.intake import RUN_KEY_TAG
 from resources.store import records
@@ -42,7 +42,7 @@ def train(
     """
     product = training.find(name)
     sweep = product.sweep(settings, preset)
-    source = None if data is None else _source(data)
+    source = None if data is None else data if data in product.sources else _path(data)
     with opened(settings) as instance, terminal.Board(terminal.console()) as board:
         bury_orphans(instance, daemon_alive=daemon.alive(instance))
         stages = Stages(settings, instance, board, interrupts, verbose=verbose)
@@ -50,7 +50,7 @@ def train(
         if not work.dataset(source):
             return False
         trained = [work.checkpoint(key, again=again and key == sweep[-1]) for key in sweep]
-        if not any(made is not None for made in trained):
+        if not any(trained):
             return False
         if not work.champion():
             return False
@@ -58,10 +58,10 @@ def train(
         if board.live is not None:
             board.live.refresh()
         print(verdict, flush=True)  # noqa: T201  # the command's result
-    return all(made is not None for made in trained)
+    return all(trained)
 
 
-def _source(data: str) -> str:
+def _path(data: str) -> str:
     path = Path(data).expanduser()
     if not path.exists():
         raise BadInput(f"There is no file or folder {data!r}.", "Check --data.")
@@ -85,19 +85,16 @@ class _Work:
         ]
 
     def dataset(self, source: str | None) -> bool:
-        """The dataset; made again if its inbox holds other files, or `source` is another than it was made from."""
+        """The dataset; made again if its inbox holds other files, or if it is not of `source` as that is now."""
         name = f"{self._product.name}_dataset"
         run_key = None if source is not None else self._drop()
         record = self._whole(name, None)
-        said = None if record is None or record.event is None else record.event.metadata.get("source")
-        same = source is None or (said is not None and str(said.value) == source)
-        if record is not None and same and run_key is None:
-            self._stages.board.line(f"{name}: is there")
+        if record is not None and run_key is None and self._is_of_this_code(record) and _is_of(record, source):
+            self._stages.board.line(f"{name}: is there, made of {_said(record)}")
             return True
         config = {name: self._product.source(source)} if source is not None else None
-        return self._stages.run(
-            f"{self._product.name}_prepare", None, config, {RUN_KEY_TAG: run_key} if run_key else None
-        )
+        tags = {RUN_KEY_TAG: run_key} if run_key else None
+        return self._stages.run(f"{self._product.name}_prepare", None, config=config, tags=tags)
 
     def _drop(self) -> str | None:
         """Take in the files of the product's inbox of data, if it has one; their run key if they are not yet made."""
@@ -111,52 +108,77 @@ class _Work:
         taken = take_in(self._instance, batches, [folder], exclude=others)
         if taken.event is not None:
             self._instance.report_runless_asset_event(taken.event)
-        return taken.run_key if taken.is_new else None
+        made = dg.RunsFilter(tags={RUN_KEY_TAG: taken.run_key}, statuses=[dg.DagsterRunStatus.SUCCESS])
+        return None if self._instance.get_runs_count(made) else taken.run_key
 
-    def checkpoint(self, preset: str, *, again: bool) -> Evaluation | None:
-        """The preset's checkpoint and evaluation, trained unless they are up to date; None if that failed."""
-        if not again and (kept := self._current(preset)) is not None:
+    def checkpoint(self, preset: str, *, again: bool) -> bool:
+        """The preset's checkpoint and evaluation, made unless they are up to date; False if that failed."""
+        checkpoint = None if again else self._checkpoint(preset)
+        if checkpoint is not None and self._is_evaluated(preset, checkpoint):
             self._stages.board.line(f"{preset}: is trained and evaluated")
-            return kept
-        if not self._stages.run(f"{self._product.name}_train", preset):
-            return None
-        return self._current(preset)
+            return True
+        evaluation = [dg.AssetKey(f"{self._product.name}_evaluation")]
+        wanted = evaluation if checkpoint is not None else None  # else both
+        return self._stages.run(f"{self._product.name}_train", preset, wanted)
 
-    def _current(self, preset: str) -> Evaluation | None:
-        """The preset's evaluation if it and the checkpoint fit the dataset, the preset and the code as they are now."""
+    def _checkpoint(self, preset: str) -> Record | None:
+        """The preset's checkpoint if it fits the dataset, the preset and the code as they are now."""
         data = records.latest(self._instance, dg.AssetKey(f"{self._product.name}_dataset"), None)
         made = self._whole(f"{self._product.name}_checkpoint", preset)
-        judged = self._whole(f"{self._product.name}_evaluation", preset)
-        if data is None or made is None or judged is None:
+        if data is None or made is None or not self._is_of_this_code(made):
             return None
+        value = self._loaded(made)
+        if not isinstance(value, Checkpoint) or not isinstance(value.card, Card):
+            return None
+        card, recipe = value.card, self._product.presets()[preset]
+        fits = card.data_version == data.digest and not card.overrides and recipe.made(card.recipe)
+        return made if fits else None
+
+    def _is_evaluated(self, preset: str, checkpoint: Record) -> bool:
+        record = self._whole(f"{self._product.name}_evaluation", preset)
+        if record is None or not self._is_of_this_code(record):
+            return False
+        value = self._loaded(record)
+        return isinstance(value, Evaluation) and value.checkpoint == checkpoint.digest
+
+    def _loaded(self, record: Record) -> object:
+        """The value; None if it can't be read any more."""
         try:
-            checkpoint, evaluation = self._store.load(made, "cpu"), self._store.load(judged)
-        except (CorruptArtifact, MissingArtifact):
+            return self._store.load(record, "cpu")
+        except ScriptoriumError:
             return None
-        assert isinstance(checkpoint, Checkpoint)
-        assert isinstance(checkpoint.card, Card)
-        assert isinstance(evaluation, Evaluation)
-        card, recipe = checkpoint.card, self._product.presets()[preset]
-        fits = (
-            card.data_version == evaluation.data_version == data.digest
-            and evaluation.checkpoint == made.digest
-            and not card.overrides
-            and recipe.trains_like(type(recipe).model_validate(card.recipe))
-            and all(self._is_of_this_code(record) for record in (made, judged))
-        )
-        return evaluation if fits else None
 
     def champion(self) -> bool:
         """The champion; made again by every command, since it costs seconds and says why it is the champion."""
         return self._stages.run(f"{self._product.name}_promote", None)
 
     def _whole(self, asset: str, partition: str | None) -> Record | None:
-        """The latest materialization, if all of it is in the store."""
-        record = records.latest(self._instance, dg.AssetKey(asset), partition)
+        """The latest materialization, if all of it is in the store and no check has refused it."""
+        key = dg.AssetKey(asset)
+        record = records.latest(self._instance, key, partition)
         if record is None or record.manifest is None or self._store.missing(record.manifest):
             return None
-        return record
+        return None if key in records.refused(self._instance, record.run) else record
 
     def _is_of_this_code(self, record: Record) -> bool:
         said = (record.event.tags or {}).get("dagster/code_version") if record.event is not None else None
         return said is None or said == self._versions[record.asset]
+
+
+def _said(record: Record) -> str:
+    """What a dataset was made of, as its asset tells it."""
+    said = None if record.event is None else record.event.metadata.get("source")
+    return "unknown data" if said is None else str(said.value)
+
+
+def _is_of(record: Record, source: str | None) -> bool:
+    """Whether a dataset was made of `source` (None: whatever), and nothing there has changed since."""
+    if source is None:
+        return True
+    if _said(record) != source:
+        return False
+    place = Path(source)
+    if not place.is_absolute():
+        return True  # a word, whose data never changes
+    inside = place.rglob("*") if place.is_dir() else []
+    return max(path.stat().st_mtime for path in (place, *inside)) < record.timestamp

@@ -248,6 +248,8 @@ def _load(artifacts: Artifacts, record: Record, device: str | None) -> tuple[obj
         )
     expected = Expected(record.asset, record.partition, record.run, record.digest)
     value, transfer = artifacts.load(record.manifest, expected, device)
+    if isinstance(value, Tensors | Checkpoint):
+        value.data_version = record.digest
     return value, report.loaded(transfer)
 
 

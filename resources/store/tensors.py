@@ -18,6 +18,9 @@ class Tensors(Mapping[str, Any]):
     strides and `requires_grad` do not.
     """
 
+    data_version: str | None = None
+    """Of an asset's value that was loaded from the store: the digest of all of it, which is its data version."""
+
     def __init__(self, tensors: Mapping[str, Any]) -> None:
         self._tensors = {name: tensors[name] for name in sorted(tensors, key=str)}
 

@@ -107,6 +107,8 @@ class Checkpoint:
     """
 
     WEIGHTS, CARD = "weights.safetensors", "card.json"
+    data_version: str | None = None
+    """Of a checkpoint that was loaded from the store: the digest of all of it, which is its asset's data version."""
 
     def __init__(
         self, weights: Mapping[str, Any], card: Document, files: Mapping[str, Path | bytes] | None = None

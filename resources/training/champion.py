@@ -45,10 +45,10 @@ def crown(
     """Decide who is champion among `evaluations` (the newest of each preset) and the `reigning` champion, if any.
 
     Only what was evaluated on `data_version` competes, with finite scores. A trained model has to be better than the
-    best baseline. The first champion is the best on validation; one that reigns is replaced only by a challenger that
-    gains more than `margin` (in the metric's unit) beyond chance, each counted among all challengers. A preset trained
-    again is a challenger too: it is the checkpoint that reigns. Test scores are copied into the table and decide
-    nothing.
+    best baseline, also one that reigns. The first champion is the best on validation; one that reigns is replaced only
+    by a challenger that gains more than `margin` (in the metric's unit) beyond chance, each counted among all
+    challengers. A preset trained again is a challenger too: it is the checkpoint that reigns. Test scores are copied
+    into the table and decide nothing.
 
     Raises: MissingArtifact if nobody competes; BadInput if the evaluations are not of one product, metric and set of
     samples.
@@ -66,6 +66,9 @@ def crown(
     runners.sort(key=lambda runner: runner.order)
     _same_samples(runners)
     bar = next((runner for runner in runners if runner.evaluation.baseline), None)
+    if before is not None and bar is not None and not before.evaluation.baseline and bar.merit >= before.merit:
+        fate = f"{fate} {before.said}, champion so far, is not better than {bar.said} and steps down.".strip()
+        before = None
     eligible = [runner for runner in runners if bar is None or runner.merit > bar.merit or runner.evaluation.baseline]
     if before is None:
         champion, gates = eligible[0], {}

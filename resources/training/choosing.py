@@ -45,7 +45,7 @@ def find(instance: dg.DagsterInstance, product: str, name: str) -> Record:
         record = records.latest(instance, asset, name)
         assert record is not None, "the partition was just listed as materialized"
         return record
-    found = _by_digest(instance, asset, presets, name) if _DIGEST.match(name) else []
+    found = _by_digest(instance, product, asset, presets, name) if _DIGEST.match(name) else []
     versions = {record.digest for record in found}
     if len(versions) == 1:
         return found[0]
@@ -58,6 +58,13 @@ def find(instance: dg.DagsterInstance, product: str, name: str) -> Record:
     )
 
 
-def _by_digest(instance: dg.DagsterInstance, asset: dg.AssetKey, presets: list[str], start: str) -> list[Record]:
+def _by_digest(
+    instance: dg.DagsterInstance, product: str, asset: dg.AssetKey, presets: list[str], start: str
+) -> list[Record]:
+    """Checkpoints, else champions: these are checkpoints stored with their evaluations, under digests of their own."""
     every = [record for preset in presets for record in records.versions(instance, asset, preset)]
-    return [record for record in every if record.digest and record.digest.startswith(start)]
+    champions = records.versions(instance, dg.AssetKey(f"{product}_{CHAMPION}"), None)
+    for several in (every, champions):
+        if found := [record for record in several if record.digest and record.digest.startswith(start)]:
+            return found
+    return []

@@ -23,8 +23,9 @@ from resources.errors import ScriptoriumError
 from resources.training.batches import DeviceBatches
 from resources.training.clocks import Clock
 from resources.training.recipe import Recipe
-from resources.training.state import STATE, State, StateIO, saved_state
+from resources.training.state import STATE, State, StateIO, Unreadable, fits, saved_state
 
+_log = logging.getLogger(__name__)
 _STATE_SHARE = 10
 """Saving the state takes at most about a tenth of a training: after a save that took t, none for ten times t."""
 _SEEDS = 1_000_003  # as in batches.py: no two epochs of two seeds share a stream
@@ -129,14 +130,16 @@ def fit(
     state: State | None = None,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
     on_step: Callable[[int, int], None] | None = None,
+    warn: Callable[[str], object] = _log.warning,
 ) -> Training:
     """Train `module` as planned; go on where an earlier run of the same training was killed, if `state` has it.
 
-    `on_epoch` gets each epoch's numbers as it ends, `on_step` the steps done and the steps in all after each.
+    `on_epoch` gets each epoch's numbers as it ends, `on_step` the steps done and the steps in all after each. A state
+    that can't be used is said to `warn`, and the training begins anew.
     Raises: Diverged if a loss is no number; torch's out-of-memory errors.
     """
     keeper = _Keeper(module, train, plan, state, on_epoch, on_step)
-    saved = saved_state(state)
+    saved = _usable(state, module, keeper.state_key, warn)
     if saved is not None:
         keeper.load_state_dict(saved["callbacks"][keeper.state_key])
     if saved is not None and keeper.over:  # killed between its last epoch and the store
@@ -153,6 +156,20 @@ def fit(
                 weights_only=True,
             )
     return keeper.training()
+
+
+def _usable(
+    state: State | None, module: TrainedModule, callback: str, warn: Callable[[str], object]
+) -> dict[str, Any] | None:
+    try:
+        saved = saved_state(state)
+    except Unreadable as error:
+        warn(f"What an earlier run of this training left can't be read ({error}); it begins anew.")
+        return None
+    if saved is not None and not fits(saved, module, callback):
+        warn("What an earlier run of this training left is of another network; it begins anew.")
+        return None
+    return saved
 
 
 def _lightning(plan: Plan, keeper: _Keeper, state: State | None) -> lightning.Trainer:

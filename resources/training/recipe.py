@@ -6,9 +6,10 @@ recipe.py`), reading presets.yaml (`presets.py`). Pure: pydantic alone.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 
 class Recipe(BaseModel):
@@ -39,6 +40,13 @@ class Recipe(BaseModel):
     def identity(self) -> str:
         """All that decides what is learned, as JSON: everything but the words about the preset."""
         return self.model_dump_json(exclude={"description", "default_on"})
+
+    def made(self, recipe: Mapping[str, Any]) -> bool:
+        """Whether a checkpoint whose card holds `recipe` was trained like this; False if it has other fields."""
+        try:
+            return type(self).model_validate(recipe).identity() == self.identity()
+        except ValidationError:
+            return False
 
     @property
     def is_baseline(self) -> bool:

@@ -17,7 +17,7 @@ from resources.errors import BadInput, CorruptArtifact, MissingArtifact
 from resources.store import records
 from resources.store.io_manager import ArtifactStore
 from resources.store.records import Record
-from resources.store.types import Checkpoint
+from resources.store.types import Checkpoint, Tensors
 from resources.tracking import Tracking
 from resources.training import choosing
 from resources.training.champion import crown, markdown
@@ -33,11 +33,30 @@ _EVALUATION = "evaluation.json"
 
 
 def dataset_version(instance: dg.DagsterInstance, product: str) -> str:
-    """The data version of the product's dataset as it is now. Raises: MissingArtifact if it was never made."""
-    record = records.latest(instance, dg.AssetKey(f"{product}_dataset"), None)
+    """The data version of the product's dataset as it is now.
+
+    Raises: MissingArtifact if it was never made; BadInput if a check refused it.
+    """
+    name = dg.AssetKey(f"{product}_dataset")
+    record = records.latest(instance, name, None)
     if record is None or record.digest is None:
         raise MissingArtifact(f"{product}_dataset was never made.", f"Materialize {product}_dataset first.")
+    if checks := records.refused(instance, record.run).get(name):
+        raise BadInput(
+            f"{product}_dataset was refused by its check {', '.join(checks)}.",
+            "Look at what the check says in the UI, correct the data, and make it again.",
+        )
     return record.digest
+
+
+def learned_from(context: dg.AssetExecutionContext, product: str, dataset: Tensors) -> str:
+    """The data version of the dataset that this step was given. Raises: BadInput if a check refused it, or it is not
+    the newest any more.
+    """
+    version = dataset_version(context.instance, product)
+    if dataset.data_version != version:
+        raise BadInput(f"{product}_dataset was made anew while this run waited.", "Run it again.")
+    return version
 
 
 @dataclass(frozen=True)
@@ -49,22 +68,23 @@ class Judged:
     mlflow_run: str | None
 
 
-def judged(context: dg.AssetExecutionContext, product: str, card: Card) -> Judged:
-    """What an evaluation of this partition's checkpoint has to say of it.
+def judged(context: dg.AssetExecutionContext, product: str, checkpoint: Checkpoint) -> Judged:
+    """What an evaluation has to say of the checkpoint that it was given, which need not be the newest.
 
     Raises: BadInput if the dataset has changed since: what it learned from may be among what it would be judged by.
     """
-    record = records.latest(context.instance, dg.AssetKey(f"{product}_checkpoint"), context.partition_key)
-    version = dataset_version(context.instance, product)
-    if record is None or record.digest is None:
-        raise MissingArtifact(f"{product}_checkpoint [{context.partition_key}] was never made.", "Train it first.")
+    version, digest, card = dataset_version(context.instance, product), checkpoint.data_version, checkpoint.card
+    assert digest is not None, "the checkpoint was loaded from the store"
+    assert isinstance(card, Card), "checkpoints of training products carry a card of their kind"
     if card.data_version != version:
         raise BadInput(
             f"{product}_checkpoint [{context.partition_key}] learned from another dataset ({card.data_version[:12]})"
             f" than there is now ({version[:12]}).",
             f"Train it again: scriptorium train {product} --preset {context.partition_key}",
         )
-    return Judged(record.digest, version, _mlflow_run(record))
+    made = records.versions(context.instance, dg.AssetKey(f"{product}_checkpoint"), context.partition_key)
+    runs = [_mlflow_run(record) for record in made if record.digest == digest]
+    return Judged(digest, version, next((run for run in runs if run), None))
 
 
 def finished_meanwhile(
@@ -80,15 +100,18 @@ def finished_meanwhile(
         return None
     if record.timestamp < asked.create_timestamp.timestamp():
         return None
-    value = store.load(record, "cpu")
+    try:
+        value = store.load(record, "cpu")
+    except (CorruptArtifact, MissingArtifact):
+        return None
     assert isinstance(value, Checkpoint), "a checkpoint asset returns checkpoints"
     card = value.card
     assert isinstance(card, Card), "checkpoints of training products carry a card of their kind"
-    same = recipe.trains_like(type(recipe).model_validate(card.recipe))
-    if not same or (card.data_version, card.code_version) != (data_version, code_version):
+    if not recipe.made(card.recipe) or (card.data_version, card.code_version) != (data_version, code_version):
         return None
     context.log.info(f"Run {record.run[:8]} has finished this training meanwhile; nothing is trained again.")
-    return dg.MaterializeResult(value=value, metadata={k: record.event.metadata[k] for k in record.event.metadata})
+    said = {name: value for name, value in record.event.metadata.items() if name != records.RESTORED_RUN}
+    return dg.MaterializeResult(value=value, metadata=said)
 
 
 def checkpoint_result(
@@ -185,19 +208,22 @@ def champion_result(
     The verdict is also written to `library/<product>/champion.md`. Raises: BadInput if there is nothing to choose from.
     """
     instance, version = context.instance, dataset_version(context.instance, product)
-    before, reigning = _reigning(context, store, product)
+    before = _reigning(context, store, product)
+    reigning = None if before is None else before.evaluation
     verdict = crown(evaluations, reigning, version, margin)
-    if before is not None and reigning is not None and not verdict.changed:
-        value, run = before, None
-        won = reigning
+    again = [evaluation for evaluation in evaluations.values() if evaluation.checkpoint == verdict.checkpoint]
+    won = again[0] if again else reigning
+    assert won is not None, "the champion is one of the evaluations, or it reigned before"
+    if before is not None and not verdict.changed:
+        crowned, run = before.checkpoint, before.mlflow_run
     else:
-        won = evaluations[verdict.champion]
         record = choosing.find(instance, product, won.checkpoint)
         loaded = store.load(record, "cpu")
         assert isinstance(loaded, Checkpoint), "a checkpoint asset returns checkpoints"
-        files = {name: loaded.files[name] for name in loaded.files}
-        value = Checkpoint(loaded.weights, loaded.card, {**files, _EVALUATION: won.model_dump_json().encode()})
-        run = _mlflow_run(record)
+        crowned, run = loaded, _mlflow_run(record)
+    files = {name: crowned.files[name] for name in crowned.files}
+    # Its latest evaluation goes with it: the next one to compete is compared with that.
+    value = Checkpoint(crowned.weights, crowned.card, {**files, _EVALUATION: won.model_dump_json().encode()})
     context.log.info(verdict.reason)
     report = markdown(verdict)
     warning = tracking.crowned(
@@ -244,20 +270,28 @@ def _beats_baselines(verdict: Verdict, won: Evaluation) -> dg.AssetCheckResult:
     )
 
 
-def _reigning(
-    context: dg.AssetExecutionContext, store: ArtifactStore, product: str
-) -> tuple[Checkpoint | None, Evaluation | None]:
-    """The champion so far and its evaluation; none if there is none, or if it was lost."""
+@dataclass(frozen=True)
+class _Reigning:
+    """The champion so far, the evaluation it won or was confirmed by, and its run in MLflow."""
+
+    checkpoint: Checkpoint
+    evaluation: Evaluation
+    mlflow_run: str | None
+
+
+def _reigning(context: dg.AssetExecutionContext, store: ArtifactStore, product: str) -> _Reigning | None:
+    """The champion so far; None if there is none, or if it was lost."""
     record = records.latest(context.instance, dg.AssetKey(f"{product}_champion"), None)
     if record is None or record.manifest is None:
-        return None, None
+        return None
     try:
         value = store.load(record, "cpu")
     except (CorruptArtifact, MissingArtifact) as error:
         context.log.warning(f"The champion so far can't be read and is out of the race: {error.message}")
-        return None, None
+        return None
     assert isinstance(value, Checkpoint), "a champion asset returns checkpoints"
-    return value, Evaluation.model_validate_json(value.files.path(_EVALUATION).read_bytes())
+    evaluation = Evaluation.model_validate_json(value.files.path(_EVALUATION).read_bytes())
+    return _Reigning(value, evaluation, _mlflow_run(record))
 
 
 def _mlflow_run(record: Record) -> str | None:

@@ -15,6 +15,10 @@ from lightning.pytorch.plugins.io import CheckpointIO
 STATE = "training_state.pt"
 
 
+class Unreadable(Exception):
+    """A state that some other version of this program, or of torch, has written."""
+
+
 class State(Protocol):
     """Where a training keeps what it needs to go on after a kill; a store's `Scratch` is one."""
 
@@ -45,9 +49,26 @@ class StateIO(CheckpointIO):
 
 
 def saved_state(state: State | None) -> dict[str, Any] | None:
-    """What an earlier run of this training left, on the CPU; None if it left nothing. Nothing else is unpickled."""
+    """What an earlier run of this training left, on the CPU; None if it left nothing. Nothing else is unpickled.
+
+    Raises: Unreadable if that is not what this version of torch reads.
+    """
     content = None if state is None else state.get(STATE)
     if content is None:
         return None
-    saved: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    try:
+        saved: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever another version may have written
+        raise Unreadable(f"{type(error).__name__}: {error}") from error
     return saved
+
+
+def fits(saved: dict[str, Any], module: torch.nn.Module, callback: str) -> bool:
+    """Whether a state is of this network, and has in it what `callback` needs: names and shapes are compared."""
+    weights, own = saved.get("state_dict", {}), module.state_dict()
+    same = {name: tensor.shape for name, tensor in weights.items()} == {name: t.shape for name, t in own.items()}
+    return (
+        same
+        and {"epochs", "best", "best_loss", "best_epoch", "stopped", "wall_s"}
+        <= saved.get("callbacks", {}).get(callback, {}).keys()
+    )

@@ -85,6 +85,7 @@ class Trainer(dg.ConfigurableResource):
                     state=state,
                     on_epoch=seen,
                     on_step=lambda done, total: steps.update(done),
+                    warn=context.log.warning,
                 )
             except RuntimeError as error:
                 if ran_out(error, device):

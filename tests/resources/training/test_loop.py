@@ -158,3 +158,34 @@ def test_a_compiled_network_keeps_the_names_of_its_weights(problem: Any) -> None
     finally:
         torch.compiler.set_stance("default")
     assert compiled.weights.keys() == _fit(problem, epochs=1).weights.keys()
+
+
+@pytest.mark.parametrize("damage", ["no pickle at all", "of another layout", "of another network"])
+def test_a_state_that_cannot_be_used_is_said_and_the_training_begins_anew(
+    problem: Any, state: Any, damage: str
+) -> None:
+    import io
+
+    import torch
+
+    from resources.training.loop import Plan, fit
+    from resources.training.state import STATE
+
+    with pytest.raises(Killed):
+        _fit(problem, state, die_after=3)
+    saved = torch.load(io.BytesIO(state[STATE]), weights_only=True)
+    if damage == "of another layout":
+        saved["callbacks"] = {}
+    elif damage == "of another network":
+        saved["state_dict"]["network.0.weight"] = torch.zeros(3, 3)
+    buffer = io.BytesIO()
+    torch.save(saved, buffer)
+    state[STATE] = b"no pickle" if damage == "no pickle at all" else buffer.getvalue()
+
+    said: list[str] = []
+    module, train, validation = problem()
+    training = fit(module, train, validation, Plan(epochs=6), state=state, warn=said.append)
+    assert training.resumed_from == 0
+    assert [n["loss"] for n in training.epochs] == [n["loss"] for n in _fit(problem).epochs]
+    assert len(said) == 1
+    assert "begins anew" in said[0]
