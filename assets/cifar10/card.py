@@ -6,16 +6,18 @@ Belongs here: its fields. Does not belong here: how they are found (`checkpoint.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
-from assets.cifar10.recipe import Cifar10Recipe
 from resources.training.documents import Card
 
 
 class Cifar10Card(Card):
     """`mean` and `std` are by channel, with 255 taken as 1; logits are divided by `temperature` before the softmax.
 
-    `network` and `width` say what to build for the weights; `input_size` is (channels, height, width).
+    `network` and `width` say what to build for the weights; `input_size` is (channels, height, width). `tta` and
+    `channels_last` are the recipe's: recipes change with the code, and what a card says must not.
     """
 
     class_names: tuple[str, ...] = Field(min_length=2)
@@ -23,10 +25,7 @@ class Cifar10Card(Card):
     std: tuple[float, float, float]
     network: str
     width: int
+    tta: Literal["none", "flip", "flip_shift"]
+    channels_last: bool
     temperature: float = Field(gt=0)
     input_size: tuple[int, int, int] = (3, 32, 32)
-
-    @property
-    def settings(self) -> Cifar10Recipe:
-        """The recipe, validated."""
-        return Cifar10Recipe.model_validate(self.recipe)

@@ -107,7 +107,8 @@ class Fast(nn.Module):
 
         `images` are normalised training images, some thousand; a direction of variance v is scaled by 1/sqrt(v + eps).
         """
-        patches = functional.unfold(images.contiguous(), 2).transpose(1, 2).flatten(0, 1).double()
+        patches = functional.unfold(images.contiguous(), 2).transpose(1, 2).flatten(0, 1)
+        patches = (patches.cpu() if patches.device.type == "mps" else patches).double()  # MPS has no float64
         values, vectors = torch.linalg.eigh((patches.T @ patches / len(patches)).cpu())
         directions = (vectors / (values + eps).sqrt()).T.reshape(-1, 3, 2, 2)
         self.whitening.weight.copy_(torch.cat([directions, -directions]))

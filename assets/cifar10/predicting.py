@@ -38,7 +38,7 @@ def probabilities(scores: Tensor, temperature: float) -> Tensor:
 
 
 def logits(checkpoint: Checkpoint, images: Tensor, device: str, batch_size: int = BATCH) -> Tensor:
-    """Logits, float32 (n, classes) on the CPU, the mean over the views that the recipe names, before the temperature.
+    """Logits, float32 (n, classes) on the CPU, the mean over the views that the card names, before the temperature.
 
     Raises: as `predict`.
     """
@@ -48,7 +48,7 @@ def logits(checkpoint: Checkpoint, images: Tensor, device: str, batch_size: int 
         raise BadInput(
             f"Images are {images.dtype}, {tuple(images.shape)}.", f"Give torch.uint8 of shape (n, {wanted})."
         )
-    return network_logits(rebuilt(checkpoint, device), images, card.mean, card.std, card.settings, batch_size)
+    return network_logits(rebuilt(checkpoint, device), images, card.mean, card.std, card, batch_size)
 
 
 def card_of(checkpoint: Checkpoint) -> Cifar10Card:
@@ -70,7 +70,7 @@ def rebuilt(checkpoint: Checkpoint, device: str) -> nn.Module:
         with torch.random.fork_rng(devices=[]):  # first weights are drawn, and overwritten: leave no trace of it
             built = network.build(card.network, classes, card.width)
     built.load_state_dict(dict(checkpoint.weights))
-    layout = torch.channels_last if card.settings.channels_last else torch.contiguous_format
+    layout = torch.channels_last if card.channels_last else torch.contiguous_format
     built.to(device).to(memory_format=layout)  # type: ignore[call-overload]  # not in torch's stubs
     return built.eval()
 
@@ -80,10 +80,10 @@ def network_logits(
     images: Tensor,
     mean: Sequence[float],
     std: Sequence[float],
-    recipe: Cifar10Recipe,
+    use: Cifar10Card | Cifar10Recipe,
     batch_size: int = BATCH,
 ) -> Tensor:
-    """As `logits`, of a network of `recipe` that is on its device and in evaluation mode."""
+    """As `logits`, of a network on its device and in evaluation mode; `use` names the views and the layout."""
     device = next(iter(built.state_dict().values())).device
     # Without an image the network is asked all the same: it knows the number of classes.
     parts = images.split(batch_size) if len(images) else (images,)
@@ -92,8 +92,8 @@ def network_logits(
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
         for some in parts:
             total: Tensor | None = None
-            for view, mirrored, weight in _views(some.to(device), recipe.tta):
-                x = normalised(view, mean, std, recipe.channels_last)
+            for view, mirrored, weight in _views(some.to(device), use.tta):
+                x = normalised(view, mean, std, use.channels_last)
                 y = built(x.flip(3) if mirrored else x).float() * weight
                 total = y if total is None else total + y
             assert total is not None

@@ -24,6 +24,7 @@ from resources.intake.batches import files_of
 from resources.intake.identity import shown
 from resources.progress import Progress
 from resources.store.io_manager import ArtifactStore
+from resources.store.records import Record
 from resources.store.types import Files
 from resources.training.choosing import CHAMPION, chosen
 from resources.training.trainer import Trainer, needed
@@ -50,6 +51,7 @@ class Cifar10PredictionsConfig(dg.Config):
     group_name=GROUP,
     kinds={"python", "torch", "csv"},
     owners=OWNERS,
+    pool="gpu",
     code_version="1",
     dagster_type=Files,
     description=(
@@ -108,7 +110,7 @@ def cifar10_predictions(
             "skipped_files": dg.MetadataValue.md(_listed(skipped) or "none"),
             "folder": dg.MetadataValue.path(place),
             "predicted_by": card.preset,
-            "checkpoint": record.digest or "",
+            "checkpoint": _checkpoint_digest(record),
             "device": device,
         },
         check_results=[
@@ -173,6 +175,13 @@ def _publish(store: ArtifactStore, key: str, files: dict[str, bytes]) -> str:
             path.write_bytes(files[name])
         store.publish(folder, paths)
     return f"{store.library.rstrip('/')}/{folder}"
+
+
+def _checkpoint_digest(record: Record) -> str:
+    """The data version of the checkpoint itself, also where it was found as the champion, whose event names it."""
+    if record.asset.endswith(f"_{CHAMPION}") and record.event is not None:
+        return str(record.event.metadata["checkpoint"].value)
+    return record.digest or ""
 
 
 def _png(picture: Any) -> bytes:

@@ -1,7 +1,8 @@
 """What a CIFAR-10 training is told: the fields of an entry of presets.yaml, with their bounds.
 
-Belongs here: those fields. Does not belong here: the fields all products share (`resources/training/recipe.py`), what
-the fields do (`network.py`, `augment.py`, `module.py`). Pure: pydantic alone.
+Belongs here: those fields, and the version of the code that they are for. Does not belong here: the fields all products
+share (`resources/training/recipe.py`), what the fields do (`network.py`, `augment.py`, `module.py`). Pure: pydantic
+alone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from resources.training.recipe import Recipe
 
 BASELINES = ("majority", "nearest_mean")
 """Networks without a training: everything trained has to beat them."""
+
+CODE_VERSION = "1"
+"""Of all that decides a checkpoint; a training that was killed does not go on under another one."""
 
 
 class Cifar10Recipe(Recipe):

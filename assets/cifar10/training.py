@@ -17,15 +17,12 @@ from assets.cifar10.augment import Augmentation, channel_statistics, first_mirro
 from assets.cifar10.card import Cifar10Card
 from assets.cifar10.module import Cifar10Module
 from assets.cifar10.predicting import network_logits
-from assets.cifar10.recipe import Cifar10Recipe
+from assets.cifar10.recipe import CODE_VERSION, Cifar10Recipe
 from assets.cifar10.scoring import fitted_temperature, scored
 from resources.errors import BadInput
 from resources.store.types import Checkpoint
 from resources.training.batches import DeviceBatches
 from resources.training.loop import Training, seeded
-
-CODE_VERSION = "1"
-"""Of all that decides a checkpoint; a training that was killed does not go on under another one."""
 
 SPLITS = {"train": 0, "validation": 1, "test": 2}
 """What the dataset's tensor `split` holds."""
@@ -148,6 +145,8 @@ def finish(
         std=prepared.std,
         network=recipe.network,
         width=recipe.width,
+        tta=recipe.tta,
+        channels_last=recipe.channels_last,
         temperature=temperature,
     )
     weights = {name: value.detach().cpu().contiguous().clone() for name, value in built.state_dict().items()}

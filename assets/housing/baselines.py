@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from assets.housing.card import HousingCard
 from assets.housing.recipe import HousingRecipe
 from assets.housing.splits import TRAIN, Scales, standardised
 
@@ -54,27 +55,27 @@ def fit(recipe: HousingRecipe, values: Tensor, target: Tensor, splits: Tensor, o
     return {f"{recipe.model}_{name}": torch.from_numpy(_stacked([one[name] for one in fitted])) for name in fitted[0]}
 
 
-def predict(recipe: HousingRecipe, weights: Weights, x: Tensor, of: Scales) -> tuple[Tensor, Tensor]:
+def predict(by: HousingCard | HousingRecipe, weights: Weights, x: Tensor, of: Scales) -> tuple[Tensor, Tensor]:
     """Price in 1000 USD of standardised x (splits, rows, columns), and how unsure its logarithm is, relatively.
 
     Both are float64 (splits, rows). Only a Gaussian process is surer of some rows than of others; else it is 1.
     """
-    mine = {name.removeprefix(f"{recipe.model}_"): tensor.double().cpu() for name, tensor in weights.items()}
-    if recipe.model == "gradient_boosting":
-        mine |= {name: weights[f"{recipe.model}_{name}"].cpu().long() for name in ("feature", "left", "right")}
-    given = [_predict(recipe, mine, piece, of) for piece in x.double().cpu().split(_CHUNK, 1)]
+    mine = {name.removeprefix(f"{by.model}_"): tensor.double().cpu() for name, tensor in weights.items()}
+    if by.model == "gradient_boosting":
+        mine |= {name: weights[f"{by.model}_{name}"].cpu().long() for name in ("feature", "left", "right")}
+    given = [_predict(by, mine, piece, of) for piece in x.double().cpu().split(_CHUNK, 1)]
     price, spread = zip(*given, strict=True)
     return torch.cat(price, 1), torch.cat(spread, 1)
 
 
-def _predict(recipe: HousingRecipe, mine: dict[str, Tensor], x: Tensor, of: Scales) -> tuple[Tensor, Tensor]:
+def _predict(by: HousingCard | HousingRecipe, mine: dict[str, Tensor], x: Tensor, of: Scales) -> tuple[Tensor, Tensor]:
     ones = torch.ones(x.shape[:2], dtype=torch.float64)
-    if recipe.model == "mean":
+    if by.model == "mean":
         return mine["price"][:, None] * ones, ones
-    if recipe.model == "least_squares":
+    if by.model == "least_squares":
         return torch.einsum("sni,si->sn", x, mine["coefficients"]) + mine["intercept"][:, None], ones
-    if recipe.model == "gradient_boosting":
-        return _boosted_logs(mine, x, recipe.depth).exp(), ones
+    if by.model == "gradient_boosting":
+        return _boosted_logs(mine, x, by.depth).exp(), ones
     mean, std = _process_logs(mine, x)
     log_std = of.log_std.double().cpu()[:, None]
     return (mean * log_std + of.log_mean.double().cpu()[:, None]).exp(), std * log_std
@@ -120,7 +121,8 @@ def boosting(recipe: HousingRecipe, split: int) -> Any:
         learning_rate=recipe.shrinkage,
         subsample=recipe.row_share,
         max_features=recipe.column_share,
-        random_state=recipe.seed * 1000 + split,  # 1000: more than there are splits, so no two share a stream
+        # Below 2^32, as scikit-learn wants it, for every seed and split.
+        random_state=int(np.random.SeedSequence([recipe.seed, split]).generate_state(1)[0]),
     )
 
 

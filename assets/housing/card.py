@@ -11,6 +11,8 @@ from resources.training.documents import Card
 class HousingCard(Card):
     """What a model was made of and how its prices are read.
 
+    `model`, `members`, `hidden` and `depth` are the recipe's, and all of it that predictions need: recipes change with
+    the code, and what a card says must not.
     `columns` are those the model is given, `units` their units, `dropped` columns of the files that it never sees.
     `lowest` and `highest` are the range of each column over all rows of the dataset: outside it the model guesses.
     `target` is the column that is predicted, in `target_unit`.
@@ -18,6 +20,10 @@ class HousingCard(Card):
     validation rows' |log price - log prediction| divided by what the model says of its own unsureness.
     """
 
+    model: str
+    members: int
+    hidden: tuple[int, ...]
+    depth: int
     columns: tuple[str, ...]
     units: tuple[str, ...]
     dropped: tuple[str, ...]

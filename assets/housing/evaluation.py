@@ -7,7 +7,6 @@ champion (`champion.py`).
 from typing import Any
 
 import dagster as dg
-from resources.tracking import Tracking
 
 from assets.housing.checkpoint import PRESETS, PRODUCT
 from assets.housing.dataset import GROUP, OWNERS
@@ -18,6 +17,7 @@ from resources.errors import MissingArtifact, failures
 from resources.store import records
 from resources.store.io_manager import ArtifactStore
 from resources.store.types import Checkpoint, Tensors
+from resources.tracking import Tracking
 from resources.training import presets
 from resources.training.documents import Evaluation
 from resources.training.results import evaluation_result, judged

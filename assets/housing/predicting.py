@@ -46,43 +46,44 @@ def predict(checkpoint: Checkpoint, values: Tensor, device: str = "cpu") -> Pric
     """
     card = checkpoint.card
     assert isinstance(card, HousingCard), "a housing checkpoint has a housing card"
-    logs, spread = of_splits(HousingRecipe(**card.recipe), checkpoint.weights, values, device)
+    logs, spread = of_splits(card, checkpoint.weights, values, device)
     middle, half = logs.mean(0).numpy(), spread.mean(0).numpy() * card.residuals[str(card.level)]
     return Prices(np.exp(middle), np.exp(middle - half), np.exp(middle + half))
 
 
 def of_splits(
-    recipe: HousingRecipe, weights: Mapping[str, Tensor], values: Tensor, device: str = "cpu"
+    by: HousingCard | HousingRecipe, weights: Mapping[str, Tensor], values: Tensor, device: str = "cpu"
 ) -> tuple[Tensor, Tensor]:
     """Logarithm of the price by each split's model, and the model's relative unsureness: float64 (splits, rows), CPU.
 
-    Nothing is predicted below the lowest or above the highest price among the split's train rows.
+    `by` is the card, or the recipe where there is no card yet. Nothing is predicted below the lowest or above the
+    highest price among the split's train rows.
     """
     of = Scales.of_tensors({name: tensor.cpu() for name, tensor in weights.items() if name.startswith("scale_")})
-    if recipe.is_baseline:
-        mine = {name: tensor for name, tensor in weights.items() if name.startswith(recipe.model)}
-        price, spread = baselines.predict(recipe, mine, standardised(values.cpu(), of), of)
+    if by.model != "ensemble":
+        mine = {name: tensor for name, tensor in weights.items() if name.startswith(by.model)}
+        price, spread = baselines.predict(by, mine, standardised(values.cpu(), of), of)
         low, high = of.low.double()[:, None], of.high.double()[:, None]
         return price.clamp(low, high).log(), spread
-    logs = _networks(recipe, weights, values.to(device)).double().cpu()
+    logs = _networks(by, weights, values.to(device)).cpu().double()  # MPS has no float64
     logs = logs * of.log_std.double()[:, None] + of.log_mean.double()[:, None]
     return logs.clamp(of.low.double().log()[:, None], of.high.double().log()[:, None]), torch.ones_like(logs)
 
 
-def _networks(recipe: HousingRecipe, weights: Mapping[str, Tensor], values: Tensor) -> Tensor:
+def _networks(by: HousingCard | HousingRecipe, weights: Mapping[str, Tensor], values: Tensor) -> Tensor:
     """Mean over each split's networks of the standardised logarithm: (splits, rows)."""
     device = values.device
     of = Scales.of_tensors({n: tensor.to(device) for n, tensor in weights.items() if n.startswith("scale_")})
     splits = len(of.mean)
     at = weights["edges"].to(device)
-    bank = Bank(splits * recipe.members, values.shape[1] * at.shape[1], recipe.hidden).to(device).eval()
+    bank = Bank(splits * by.members, values.shape[1] * at.shape[1], by.hidden).to(device).eval()
     names = [name for name, _ in bank.named_parameters()]
     bank.load_state_dict({name: weights[f"network_{name}"] for name in names})
     out = []
     with torch.inference_mode():
         for piece in values.split(_CHUNK):
-            x = encoded(standardised(piece, of), at).repeat_interleave(recipe.members, 0)
-            out.append(bank(x).view(splits, recipe.members, -1).mean(1))
+            x = encoded(standardised(piece, of), at).repeat_interleave(by.members, 0)
+            out.append(bank(x).view(splits, by.members, -1).mean(1))
     return torch.cat(out, 1)
 
 

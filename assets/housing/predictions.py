@@ -19,6 +19,7 @@ from dagster_project.partitions import housing_batches
 from resources.errors import BadInput, failures
 from resources.intake import batches
 from resources.store.io_manager import ArtifactStore
+from resources.store.records import Record
 from resources.store.types import Files
 from resources.training import choosing
 
@@ -98,7 +99,7 @@ def housing_predictions(
             "outside_what_was_learned": sum(1 for names in priced.outside if names),
             "median_price": round(float(_median(priced.prices.price)), 3),
             "model": card.preset,
-            "checkpoint": record.digest or "",
+            "checkpoint": _checkpoint_digest(record),
             "folder": dg.MetadataValue.path(f"{store.library.rstrip('/')}/{folder}"),
             "preview": dg.MetadataValue.md(_preview(priced)),
             "wall_s": round(time.monotonic() - started, 3),
@@ -183,6 +184,13 @@ def _publish(store: ArtifactStore, context: dg.AssetExecutionContext, folder: st
             path.write_bytes(files[name])
         store.publish(folder, paths)
     context.log.info(f"Prices are in {store.library.rstrip('/')}/{folder}/{PREDICTIONS}")
+
+
+def _checkpoint_digest(record: Record) -> str:
+    """The data version of the checkpoint itself, also where it was found as the champion, whose event names it."""
+    if record.asset.endswith(f"_{choosing.CHAMPION}") and record.event is not None:
+        return str(record.event.metadata["checkpoint"].value)
+    return record.digest or ""
 
 
 def _compared(priced: _Priced) -> dict[str, Any]:

@@ -47,6 +47,17 @@ def test_the_card_and_the_weights_are_enough(bands: Mapping[str, Any], checkpoin
     assert first.sum(1).tolist() == pytest.approx([1.0] * len(images))
 
 
+def test_a_card_predicts_whatever_has_become_of_the_recipe_s_fields(
+    bands: Mapping[str, Any], checkpoint: Checkpoint
+) -> None:
+    card = checkpoint.card
+    assert isinstance(card, Cifar10Card)
+    recipe = {**card.recipe, "gone_since": 1, "learning_rate": -1.0, "tta": "a thousand views"}
+    old = Checkpoint(checkpoint.weights, card.model_copy(update={"recipe": recipe}))
+    images = part(bands, "test", "cpu").images[:20]
+    assert torch.equal(predict(old, images, "cpu"), predict(checkpoint, images, "cpu"))
+
+
 def test_the_stored_figures_are_replayed_to_the_bit(bands: Mapping[str, Any], checkpoint: Checkpoint) -> None:
     held_out = part(bands, "validation", "cpu")
     card = checkpoint.card

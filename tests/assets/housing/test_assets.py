@@ -183,6 +183,7 @@ def test_from_dropped_files_to_prices(house: House, dropped: list[Path]) -> None
     assert "| mean | -" in evaluations["tiny"]["against_baselines"]
     assert "| **mean ± sd** |" in evaluations["tiny"]["per_split"]
     assert evaluations["tiny"]["predicted_against_true"].startswith("![")
+    assert sum(len(str(value)) for value in evaluations["tiny"].values()) < 150_000, "what each event stores"
 
     champion = house.made("housing_champion")
     best = min(evaluations, key=lambda name: float(evaluations[name]["val_rmse"]))
@@ -191,6 +192,7 @@ def test_from_dropped_files_to_prices(house: House, dropped: list[Path]) -> None
     partition = house.ask(dropped[3])
     metadata = house.made("housing_predictions", partition)
     assert (metadata["rows"], metadata["skipped"], metadata["model"]) == (25, 0, best)
+    assert metadata["checkpoint"] == champion["checkpoint"] != champion["digest"]
     path = house.library / "housing/predictions" / partition / "predictions.csv"
     rows = list(csv.DictReader(path.open()))
     assert [row["address"] for row in rows] == [f"{number} Maple Street" for number in range(1, 26)]

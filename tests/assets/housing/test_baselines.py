@@ -68,6 +68,14 @@ def test_gradient_boosting_equals_scikit_learn(fitted: Fitted) -> None:
         assert np.log(price[split]) == pytest.approx(model.predict(x[split]), rel=SAME)
 
 
+def test_every_seed_is_one_that_scikit_learn_takes(fitted: Fitted) -> None:
+    made = fitted(60)
+    of = [recipe("gradient_boosting", trees=2, row_share=0.5, seed=seed) for seed in (2**32 - 1, 2**32 - 2)]
+    states = {baselines.boosting(each, split).random_state for each in of for split in range(3)}
+    assert len(states) == 6, "no two splits and seeds share a stream"
+    predicted(of[0], made)
+
+
 @pytest.mark.parametrize("kernel", [{"kernel": "rational_quadratic"}, {"kernel": "rbf", "own_scales": True}])
 def test_gaussian_process_equals_scikit_learn(fitted: Fitted, kernel: dict[str, Any]) -> None:
     made = ragged(fitted(120))

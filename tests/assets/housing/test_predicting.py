@@ -33,6 +33,10 @@ def checkpoint(of: HousingRecipe, made: dict[str, Any], weights: dict[str, Any])
         code_version="1",
         seed=0,
         metrics={},
+        model=of.model,
+        members=of.members,
+        hidden=tuple(of.hidden),
+        depth=of.depth,
         columns=columns,
         units=predicting.units_of(columns),
         dropped=("B",),
@@ -68,6 +72,22 @@ def test_the_networks_are_rebuilt_as_they_were(fitted: Fitted, monkeypatch: pyte
     assert (spread == 1).all()
     monkeypatch.setattr(predicting, "_CHUNK", 7)
     assert torch.allclose(predicting.of_splits(of, weights, made["values"])[0], logs, atol=1e-6)
+
+
+@pytest.mark.parametrize("model", ["ensemble", "gradient_boosting"])
+def test_a_card_predicts_whatever_has_become_of_the_recipe_s_fields(fitted: Fitted, model: str) -> None:
+    made = fitted()
+    if model == "ensemble":
+        of = HousingRecipe(description="of a test", model=model, members=2, hidden=[8], bins=3)
+        module = HousingModule(of, made["values"], made["target"], made["splits"]).eval()
+        weights = {**module.of_splits(), **kept(of, module.state_dict())}
+    else:
+        of, weights = baseline(model, made, trees=5, depth=2)
+    new = checkpoint(of, made, weights)
+    recipe = {**of.model_dump(mode="json"), "gone_since": 1, "depth": 99, "hidden": []}
+    old = Checkpoint(weights, new.card.model_copy(update={"recipe": recipe}))
+    few = made["values"][:9]
+    assert predicting.predict(old, few).price.tolist() == predicting.predict(new, few).price.tolist()
 
 
 def test_the_price_is_the_geometric_mean_over_splits_with_a_factor_on_both_sides(fitted: Fitted) -> None:
