@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from resources.training.recipe import Recipe
 
@@ -51,3 +51,9 @@ class HousingRecipe(Recipe):
     @property
     def is_baseline(self) -> bool:
         return self.model != "ensemble"
+
+    @model_validator(mode="after")
+    def _is_not_compiled(self) -> HousingRecipe:
+        if self.compile:
+            raise ValueError("compile does nothing here: the networks are one batched computation already")
+        return self

@@ -18,7 +18,10 @@ def test_every_preset_is_what_it_should_be(repo: Path) -> None:
     assert read["tiny"].members * read["tiny"].epochs * sum(read["tiny"].hidden) < 2000, "seconds on a CPU"
 
 
-@pytest.mark.parametrize("wrong", [{"model": "forest"}, {"hidden": []}, {"hidden": [0]}, {"dropout": 1.0}, {"tree": 1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"compile": True}, {"model": "forest"}, {"hidden": []}, {"hidden": [0]}, {"dropout": 1.0}, {"tree": 1}],
+)
 def test_wrong_fields_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         HousingRecipe.model_validate({"description": "wrong", "model": "ensemble", **wrong})
