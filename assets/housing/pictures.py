@@ -13,6 +13,7 @@ import numpy as np
 
 _BLUE, _RED, _GREY = "#2b6cb0", "#c53030", "#718096"
 _POINTS = 1500  # in a scatter, of more so many drawn at random: it stays readable, and below 100 kB
+_COLOURS = 64  # every event of an evaluation stores two pictures, as base64: 60 kB each at most
 _DPI = 100  # 9 inches are 900 pixels then, the width of Dagster's page
 
 
@@ -70,5 +71,10 @@ def _figure(width: float, height: float, panels: int = 1) -> Any:
 
 
 def _png(figure: Any) -> bytes:
-    figure.savefig(out := io.BytesIO(), format="png")
-    return out.getvalue()
+    """The figure with a palette: a third of the bytes, and no difference that is seen."""
+    from PIL import Image
+
+    figure.savefig(raw := io.BytesIO(), format="png")
+    image: Any = Image.open(raw).convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
+    image.save(small := io.BytesIO(), "PNG", optimize=True)
+    return small.getvalue()
