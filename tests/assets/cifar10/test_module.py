@@ -1,5 +1,6 @@
 """The optimiser, the course of the learning rates, and that each network learns."""
 
+import signal
 from collections.abc import Mapping
 from typing import Any
 
@@ -173,3 +174,46 @@ def test_a_training_that_was_killed_ends_in_the_same_bits(
 
     assert resumed.resumed_from == 2
     assert all(torch.equal(resumed.weights[name], value) for name, value in whole.weights.items())
+
+
+def test_a_signal_ends_a_training_in_the_middle_of_a_backward_pass(
+    bands: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resources.training.loop._STATE_SHARE", 0)  # save after every epoch, however short
+
+    class Terminated(BaseException):
+        pass
+
+    def terminate(number: int, frame: Any) -> None:
+        raise Terminated
+
+    class Kept(dict[str, bytes]):
+        put = dict.__setitem__
+
+    # The first epoch is two steps. Their backward passes take about 0.3 s of CPU each, the last layer's share of it is
+    # a few ms; the signal comes after 10 ms of the third one's.
+    recipe, state = _recipe(network="resnet18", width=8, epochs=2, batch_size=240), Kept()
+    prepared = prepare(bands, recipe, "cpu")
+    module = prepared.module
+    assert module is not None
+
+    def before_backward(loss: Any) -> None:
+        if module.global_step == 2:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0.01)  # of this process's own time: a busy machine changes nothing
+
+    monkeypatch.setattr(module, "on_before_backward", before_backward)
+    before = signal.signal(signal.SIGVTALRM, terminate)
+    try:
+        with pytest.raises(Terminated):
+            fit(module, prepared.train, prepared.validation, Plan.of(recipe, "cpu"), state=state)
+    finally:
+        signal.signal(signal.SIGVTALRM, before)
+    gradients = {name: parameter.grad is not None for name, parameter in module.network.named_parameters()}
+    assert gradients["head.weight"], "the backward pass had begun"
+    assert not gradients["stem.0.weight"], "it was not waited for"
+
+    again = prepare(bands, recipe, "cpu")
+    assert again.module is not None
+    training = fit(again.module, again.train, again.validation, Plan.of(recipe, "cpu"), state=state)
+    assert (training.resumed_from, len(training.epochs)) == (1, 2)
+    assert not any(each._forward_hooks for each in again.module.modules()), "nothing stays behind"
