@@ -62,9 +62,11 @@ def main(path: Path, epochs: int, images: int) -> None:
     tested = part(dataset, "test", "cpu")
     scores = scored(logits(checkpoint, tested.images, "cpu"), tested.labels, card_of(checkpoint).temperature)
     print(f"load {os.getloadavg()}; {images} images, {epochs} epochs, {training.wall_s:.0f} s, test {scores.metrics}")
-    # No aims: the issue asks for the figures of a budget, not for a level.
-    print(f"cifar10_cpu_resnet18_accuracy {scores.accuracy:.4f} - unmeasured")
-    print(f"cifar10_cpu_resnet18_images_per_s {training.samples_per_s:.0f} - unmeasured")
+    # A sentence, not lines for run.py's table: there is no aim for such a budget.
+    print(
+        f"resnet18 on the CPU, {epochs} epochs of {images:,} images: {scores.accuracy:.2%} of {HELD_OUT:,} test images"
+        f" right, trained at {training.samples_per_s:,.0f} images/s"
+    )
 
 
 if __name__ == "__main__":
