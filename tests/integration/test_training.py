@@ -136,6 +136,54 @@ def test_a_checkpoint_of_another_dataset_is_not_judged_by_this_one(trained: Any)
     assert _said(_latest(trained, "housing_champion", None), "champion") == "mean"
 
 
+def test_an_evaluation_is_of_the_checkpoint_it_was_given(trained: Any) -> None:
+    """Not of the newest: a run may wait, or be executed again, while another trains the same preset."""
+    from resources.training.results import judged
+
+    first = _latest(trained, "housing_checkpoint", "mean")
+    assert _run(trained, "housing_train", "mean", {"housing_checkpoint": {"seed": 7}}).success
+    newest = _latest(trained, "housing_checkpoint", "mean")
+    assert first.digest != newest.digest
+    context = dg.build_asset_context(partition_key="mean", instance=trained.instance)
+    given = judged(context, "housing", trained.defs.resources["store"].load(first, "cpu"))
+    assert given.checkpoint == first.digest
+    assert given.mlflow_run == _said(first, "mlflow_run")
+
+
+def test_a_checkpoint_without_evaluation_is_not_trained_again(home: Any) -> None:
+    from dagster_project import training
+    from dagster_project.commands.train import _Work
+
+    class Recorder:
+        """Stands for the display and the runs: notes what would be run."""
+
+        def __init__(self) -> None:
+            self.defs, self.instance, self.store = home.defs, home.instance, home.defs.resources["store"]
+            self.board, self.runs = self, list[Any]()
+
+        def line(self, text: str) -> None: ...
+
+        def run(self, job: str, partition: str | None, wanted: Any = None, **options: Any) -> bool:
+            self.runs.append((job, partition, wanted))
+            return True
+
+    assert _run(home, "housing_prepare", None).success
+    home.defs.resolve_job_def("housing_train").execute_in_process(
+        instance=home.instance, partition_key="mean", asset_selection=[dg.AssetKey("housing_checkpoint")]
+    )
+    recorder = Recorder()
+    work = _Work(recorder, training.find("housing"), home.settings)  # type: ignore[arg-type]
+    assert work.checkpoint("mean", again=False)
+    assert work.checkpoint("mean", again=True)
+    assert work.checkpoint("least_squares", again=False)
+    evaluation = [dg.AssetKey("housing_evaluation")]
+    assert recorder.runs == [
+        ("housing_train", "mean", evaluation),
+        ("housing_train", "mean", None),
+        ("housing_train", "least_squares", None),
+    ]
+
+
 def test_without_an_evaluation_there_is_no_champion(home: Any) -> None:
     assert _run(home, "housing_prepare", None).success
     done = _run(home, "housing_promote", None)

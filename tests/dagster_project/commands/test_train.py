@@ -118,3 +118,31 @@ def test_from_an_archive_in_the_official_format_to_predictions(tmp_path: Path, r
     again = house.scriptorium("train", "cifar10", "--preset", "tiny", "--data", str(archive))
     assert "cifar10_dataset: is there" in again.stderr
     assert again.stderr.count("is trained and evaluated") == 3
+
+
+def test_data_that_was_refused_is_not_trained_on(tmp_path: Path, house: Any) -> None:
+    """A dataset is stored before its check refuses it; asked again, it is refused again, in the check's words."""
+    from PIL import Image
+
+    for number, name in enumerate(("cats", "dogs", "owls")):
+        (folder := tmp_path / "pictures" / name).mkdir(parents=True)
+        for shade in range(12):
+            Image.new("RGB", (32, 32), (80 * number, 20 * shade, 9 * number * shade % 255)).save(
+                folder / f"{shade}.png"
+            )
+    for _ in range(2):
+        done = house.scriptorium("train", "cifar10", "--preset", "majority", "--data", str(tmp_path / "pictures"))
+        assert done.returncode == 1
+        assert "its check counts_per_class failed" in re.sub(r"\s+", " ", done.stderr)
+    with house.instance() as instance:
+        assert not instance.get_materialized_partitions(dg.AssetKey("cifar10_checkpoint"))
+
+
+def test_a_bad_table_in_the_inbox_is_not_passed_over_the_second_time(house: Any) -> None:
+    inbox = house.home / "inbox" / "housing"
+    inbox.mkdir(parents=True)
+    (inbox / "bad.csv").write_text("CRIM,MEDV\nnothing,here\n")
+    for _ in range(2):
+        done = house.scriptorium("train", "housing", "--preset", "mean")
+        assert done.returncode == 1
+        assert "bad.csv" in done.stderr

@@ -135,9 +135,15 @@ def test_what_loses_to_a_baseline_is_no_challenger() -> None:
     )
     assert (verdict.champion, verdict.comparisons) == ("mean", 1)
     assert states(verdict)["resnet18"] == "not better than the baseline mean"
+
+
+def test_a_champion_that_loses_to_a_baseline_steps_down_without_a_gate() -> None:
+    reigning = classifier("fast", 0.90)
     close = decided(reigning, classifier("mean", 0.901, baseline=True), reigning=reigning)
-    assert close.champion == "fast"
-    assert "The baseline mean is not worse than the champion" in close.reason
+    assert (close.champion, close.changed) == ("mean", True)
+    assert "fast (accuracy 0.9 on validation), champion so far, is not better than mean (a baseline" in close.reason
+    behind = decided(reigning, classifier("mean", 0.899, baseline=True), reigning=reigning)
+    assert (behind.champion, behind.changed) == ("fast", False)
 
 
 def test_other_data_dethrone() -> None:
