@@ -22,9 +22,10 @@ BENCHMARKS = [
     ("gpu_check.py", ["256"], ["2000"]),
     ("train_input.py", ["5120", "3"], ["10240", "7"]),
     ("lightning_overhead.py", ["3"], ["7"]),
+    ("predict.py", ["2"], ["5"]),
     ("cifar10_gpu.py", [], []),
 ]
-NEED_TORCH = ("store.py", "gpu_check.py", "train_input.py", "lightning_overhead.py", "cifar10_gpu.py")
+NEED_TORCH = ("store.py", "gpu_check.py", "train_input.py", "lightning_overhead.py", "predict.py", "cifar10_gpu.py")
 LINE = re.compile(r"(\S+) (\S+) (\S+) (ok|short|unmeasured)$")
 
 
