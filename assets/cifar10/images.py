@@ -117,8 +117,10 @@ def _pixels(opened: Any) -> Any:
     from PIL import Image
 
     if opened.format in ("JPEG", "MPO"):
-        # The JPEG decoder scales by 1/2, 1/4 or 1/8 for next to nothing; twice the side is left for the good filter.
-        opened.draft(None, (2 * SIDE, 2 * SIDE))
+        # The JPEG decoder scales by 1/2, 1/4 or 1/8 for next to nothing, as a mean; one and a half times the side is
+        # left for the good filter. On drawn pictures of 640 x 480 that is 0.9 grey levels (rms) off scaling it all by
+        # the latter; leaving twice the side is 0.5 off, and takes a fifth longer.
+        opened.draft(None, (3 * SIDE // 2, 3 * SIDE // 2))
     image = _rgb(opened)
     width, height = image.size
     if (width, height) != (SIDE, SIDE):

@@ -34,8 +34,8 @@ class Cifar10Module(TrainedModule):
         """On the CPU a backward pass of `resnet18` takes half a minute, all of it in one call of C++.
 
         A signal is heard between two calls of Python functions, so a person who ends the run would wait for it. With
-        one such call for each convolution it is two seconds at most (measured, on two busy cores). GPUs work on their own,
-        and compiled networks are one call whatever is done.
+        one such call for each convolution it is two seconds at most (measured, on two busy cores). GPUs work on their
+        own, and compiled networks are one call whatever is done.
         """
         if self.trainer.strategy.root_device.type == "cpu" and not self.recipe.compile:
             convolutions = (module for module in self.network.modules() if isinstance(module, nn.Conv2d))

@@ -96,15 +96,16 @@ def network_logits(
             total: Tensor | None = None
             for view, mirrored, weight in _views(some.to(device), use.tta):
                 x = normalised(view, mean, std, use.channels_last)
-                y = built(x.flip(3) if mirrored else x).float() * weight
-                total = y if total is None else total + y
+                for each in (x, x.flip(3)) if mirrored else (x,):
+                    y = built(each).float() * weight
+                    total = y if total is None else total + y
             assert total is not None
             rows.append(total.cpu())
     return torch.cat(rows)
 
 
 def _views(images: Tensor, tta: str) -> Iterator[tuple[Tensor, bool, float]]:
-    """uint8 images to look at, whether mirrored, and the view's weight; weights sum to 1.
+    """uint8 images to look at, whether also mirrored, and the weight of each of these; weights sum to 1.
 
     `flip_shift` as in Jordan 2024 (arXiv:2404.00498, section 3.5): half of the weight is the image's own place, half
     that of one pixel up and left or down and right, each with its mirror image.
@@ -113,11 +114,8 @@ def _views(images: Tensor, tta: str) -> Iterator[tuple[Tensor, bool, float]]:
         yield images, False, 1.0
         return
     own = 0.25 if tta == "flip_shift" else 0.5
-    yield images, False, own
     yield images, True, own
     if tta == "flip_shift":
         one = torch.ones(len(images), dtype=torch.int64, device=images.device)
         for by in (-one, one):
-            shifted = moved(images, by, by, torch.zeros_like(one, dtype=torch.bool))
-            yield shifted, False, 0.125
-            yield shifted, True, 0.125
+            yield moved(images, by, by, torch.zeros_like(one, dtype=torch.bool)), True, 0.125
