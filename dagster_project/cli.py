@@ -291,10 +291,13 @@ def dev(
         typer.echo(f"removed the partial results of {stale} runs that nobody took up for {_SCRATCH_DAYS} days")
     _refuse_taken(host, port)
     typer.echo(f"UI     http://{host}:{port}")
-    typer.echo(f"inbox  {settings.homes.recordings_inbox}")
+    for inbox in settings.homes.inboxes:
+        typer.echo(f"inbox  {inbox}")
     typer.echo(f"notes  {settings.homes.library / 'recordings'}")
     sys.stdout.flush()
-    command = [sys.executable, "-m", "dagster", "dev", "-h", host, "-p", str(port), "-w", str(WORKSPACE)]
+    # At its usual level it prints two lines for each sensor every five seconds; the UI has them all.
+    quiet = ["--log-level", "warning"]
+    command = [sys.executable, "-m", "dagster", "dev", "-h", host, "-p", str(port), "-w", str(WORKSPACE), *quiet]
     os.execv(sys.executable, command)
 
 
@@ -314,8 +317,11 @@ def mlflow(
     settings.homes.make()
     _refuse_taken(host, port)
     typer.echo(f"MLflow  http://{host}:{port}")
+    typer.echo('In its menu switch from "GenAI" to "Model training": trainings are there.')
     sys.stdout.flush()
-    os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    # Its job runner is seven processes of 240 MB each, for evaluations of language models.
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    os.environ |= quiet
     uri, artifacts = f"sqlite:///{settings.homes.mlflow}", settings.homes.mlflow_artifacts.as_uri()
     server = ["mlflow", "ui", "--backend-store-uri", uri, "--default-artifact-root", artifacts]
     os.execv(sys.executable, [sys.executable, "-m", *server, "--host", host, "--port", str(port), "--workers", "1"])

@@ -103,8 +103,12 @@ class Homes:
         self.mlflow_artifacts = self.home / "mlflow"
         self.failures_log = self.library / "failures.log"
 
+    @property
+    def inboxes(self) -> tuple[Path, ...]:
+        """The folders that people drop files into."""
+        return self.recordings_inbox, self.cifar10_inbox, self.housing_inbox, self.housing_questions
+
     def make(self) -> None:
         """Create the folders that people and sensors expect to exist."""
-        inboxes = (self.recordings_inbox, self.cifar10_inbox, self.housing_inbox, self.housing_questions)
-        for folder in (*inboxes, self.library, self.store, self.dagster, self.cache):
+        for folder in (*self.inboxes, self.library, self.store, self.dagster, self.cache):
             folder.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import dagster as dg
+
 from dagster_project import training
 from dagster_project.commands import daemon, running, terminal
 from dagster_project.commands.stages import Stages
@@ -17,6 +19,7 @@ from dagster_project.settings import Settings
 from resources.errors import BadInput
 from resources.intake.batches import take_in
 from resources.intake.intake import RUN_KEY_TAG
+from resources.store import records
 from resources.training import choosing
 
 
@@ -54,7 +57,10 @@ def infer(
             return False
         if board.live is not None:
             board.live.refresh()
-        folder = settings.homes.library / product.name / "predictions" / taken.key
+        record = records.latest(instance, dg.AssetKey(asset), taken.key)
+        assert record is not None, "the run that made it has just succeeded"
+        assert record.event is not None, "its latest materialization is an event"
+        folder = Path(str(record.event.metadata["folder"].value))
         for file in sorted(folder.glob("[!.]*")):
             print(file, flush=True)  # noqa: T201  # the command's result
     return True

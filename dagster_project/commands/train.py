@@ -55,6 +55,7 @@ def train(
         if not work.champion():
             return False
         verdict = settings.homes.library / product.name / "champion" / "champion.md"
+        board.line(verdict.read_text(encoding="utf-8").split("\n\n")[1])  # the sentence under the title
         if board.live is not None:
             board.live.refresh()
         print(verdict, flush=True)  # noqa: T201  # the command's result

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 _BACKGROUND, _INK, _FRAME = "#ffffff", "#3b4654", "#d5dbe3"
@@ -24,10 +25,13 @@ class Picture:
     frame: str | None = None
 
 
-def sheet(pictures: Sequence[Picture], *, columns: int = 10, side: int = 64, title: str = "") -> Any:
+def sheet(
+    pictures: Sequence[Picture], *, columns: int = 10, side: int = 64, title: str = "", heads: Sequence[str] = ()
+) -> Any:
     """All pictures in rows of `columns`, each scaled by whole pixels to at most `side`: a Pillow image.
 
-    Words that are wider than a cell are cut. Raises: ValueError if there is no picture.
+    `heads` stand above the columns. Words that are wider than a cell are cut, the title never is: few pictures get a
+    sheet as wide as that. Raises: ValueError if there is no picture.
     """
     from PIL import Image, ImageDraw, ImageFont
 
@@ -35,14 +39,17 @@ def sheet(pictures: Sequence[Picture], *, columns: int = 10, side: int = 64, tit
         raise ValueError("a sheet needs a picture")
     font = ImageFont.load_default(_FONT)
     columns = min(columns, len(pictures))
-    tops = [_GAP + (_LINE + _GAP if title else 0)]  # of each row, and the end of the last
+    above = _GAP + (_LINE + _GAP if title else 0)  # where the heads begin
+    tops = [above + (_LINE + 2 if heads else 0)]  # of each row, and the end of the last
     for start in range(0, len(pictures), columns):
         lines = max(len(picture.lines) for picture in pictures[start : start + columns])
         tops.append(tops[-1] + side + lines * _LINE + _GAP)
-    width = _GAP + columns * (side + _GAP)
+    width = max(_GAP + columns * (side + _GAP), ceil(font.getlength(title)) + 2 * _GAP)
     image = Image.new("RGB", (width, tops[-1]), _BACKGROUND)
     draw = ImageDraw.Draw(image)
-    draw.text((_GAP, _GAP), _cut(title, width - 2 * _GAP, font), font=font, fill=_INK)
+    draw.text((_GAP, _GAP), title, font=font, fill=_INK)
+    for column, head in enumerate(heads[:columns]):
+        draw.text((_GAP + column * (side + _GAP), above), _cut(head, side, font), font=font, fill=_INK)
     for i, picture in enumerate(pictures):
         x, y = _GAP + i % columns * (side + _GAP), tops[i // columns]
         small = Image.fromarray(picture.pixels.transpose(1, 2, 0))

@@ -213,7 +213,7 @@ def _first(champion: _Runner, runners: Sequence[_Runner], margin: float) -> str:
     if baseline is None:
         return f"{reason} No baseline competed, so there is nothing that it is known to beat."
     gate = _gate(champion, baseline, margin)
-    return f"{reason} On the best baseline, {baseline.evaluation.model}, it gains {_gain(gate)}."
+    return f"{reason} It gains {_gain(gate)} over the best baseline, {baseline.evaluation.model}."
 
 
 def _contest(
@@ -229,7 +229,9 @@ def _contest(
         reason += " There is no challenger."
     else:
         best = challengers[0]
-        reason += f" The best challenger is {best.said}. Gain {gates[id(best)].sentence}"
+        twin = best.evaluation.model == before.evaluation.model
+        whom = f"{best.said}, trained again as {_short(best.evaluation.checkpoint)}" if twin else best.said
+        reason += f" The best challenger is {whom}. Gain {gates[id(best)].sentence}"
     if bar is not None and bar is not before and bar.merit >= before.merit:
         reason += f" The baseline {bar.evaluation.model} is not worse than the champion: mind that."
     return reason

@@ -52,6 +52,8 @@ def find(instance: dg.DagsterInstance, product: str, name: str) -> Record:
     there = f"There are: {', '.join([CHAMPION, *presets])}" if presets else f"Run `scriptorium train {product}` first"
     if versions:
         raise BadInput(f"{len(versions)} checkpoints of {product} begin with {name!r}.", "Give more of its digest.")
+    if re.fullmatch(r"[0-9a-f]{1,5}", name):
+        there = f"Of a digest give 6 digits or more. {there}"
     raise BadInput(
         f"{product} has no checkpoint {name!r}.",
         f"{there}; digests are listed by `scriptorium versions {product}_checkpoint PRESET`.",

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from pydantic import ValidationError
 
 from resources.errors import BadInput, CorruptArtifact, MissingArtifact
 from resources.store import records
+from resources.store.codecs import OutdatedArtifact
 from resources.store.io_manager import ArtifactStore
 from resources.store.records import Record
 from resources.store.types import Checkpoint, Tensors
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 MLFLOW_RUN = "mlflow_run"
 _EVALUATION = "evaluation.json"
+_UNUSABLE = (CorruptArtifact, MissingArtifact, OutdatedArtifact)
+"""What an earlier value may be without harm to a new one: damaged, gone, or of an earlier version of this program."""
 
 
 def dataset_version(instance: dg.DagsterInstance, product: str) -> str:
@@ -102,7 +106,7 @@ def finished_meanwhile(
         return None
     try:
         value = store.load(record, "cpu")
-    except (CorruptArtifact, MissingArtifact):
+    except _UNUSABLE:
         return None
     assert isinstance(value, Checkpoint), "a checkpoint asset returns checkpoints"
     card = value.card
@@ -146,14 +150,14 @@ def checkpoint_result(
     if tracked.warning:
         context.log.warning(tracked.warning)
     metadata: dict[str, Any] = {
-        **{name: float(value) for name, value in card.metrics.items() if math.isfinite(value)},
+        **{name: dg.MetadataValue.md(as_markdown(png, name)) for name, png in shown.items()},
+        "final_metrics": dg.MetadataValue.md(_table(card.metrics)),
+        **_rounded(card.metrics),
         **speed,
         "parameters": sum(tensor.numel() for tensor in checkpoint.weights.values()),
-        "final_metrics": dg.MetadataValue.md(_table(card.metrics)),
         "data_version_of_dataset": card.data_version,
-        "recipe": dg.MetadataValue.json({**card.recipe}),
-        **{name: dg.MetadataValue.md(as_markdown(png, name)) for name, png in shown.items()},
         **_traces(tracked.run_id, tracked.warning),
+        "recipe": dg.MetadataValue.json({name: value for name, value in card.recipe.items() if value is not None}),
     }
     if card.overrides:
         metadata["overrides"] = dg.MetadataValue.json(dict(card.overrides))
@@ -183,10 +187,10 @@ def evaluation_result(
     return dg.MaterializeResult(
         value=evaluation,
         metadata={
-            **{name: float(value) for name, value in flat.items() if math.isfinite(value)},
             "metrics": dg.MetadataValue.md(_splits_table(evaluation.metrics)),
-            "checkpoint": judged.checkpoint,
             **{name: dg.MetadataValue.md(as_markdown(png, name)) for name, png in (pictures or {}).items()},
+            **_rounded(flat),
+            "checkpoint": judged.checkpoint,
             **(metadata or {}),
             **_traces(judged.mlflow_run, warning),
         },
@@ -245,7 +249,7 @@ def champion_result(
             "changed": verdict.changed,
             "verdict": dg.MetadataValue.md(report),
             "checkpoint": verdict.checkpoint,
-            **{_flat(s, n): float(v) for s, each in won.metrics.items() for n, v in each.items() if math.isfinite(v)},
+            **_rounded({_flat(s, n): v for s, each in won.metrics.items() for n, v in each.items()}),
             **_traces(run, warning),
         },
         check_results=[_beats_baselines(verdict, won)],
@@ -286,11 +290,11 @@ def _reigning(context: dg.AssetExecutionContext, store: ArtifactStore, product: 
         return None
     try:
         value = store.load(record, "cpu")
-    except (CorruptArtifact, MissingArtifact) as error:
-        context.log.warning(f"The champion so far can't be read and is out of the race: {error.message}")
+        assert isinstance(value, Checkpoint), "a champion asset returns checkpoints"
+        evaluation = Evaluation.model_validate_json(value.files.path(_EVALUATION).read_bytes())
+    except (*_UNUSABLE, ValidationError) as error:
+        context.log.warning(f"The champion so far can't be read and is out of the race: {error}")
         return None
-    assert isinstance(value, Checkpoint), "a champion asset returns checkpoints"
-    evaluation = Evaluation.model_validate_json(value.files.path(_EVALUATION).read_bytes())
     return _Reigning(value, evaluation, _mlflow_run(record))
 
 
@@ -316,6 +320,11 @@ def _speed(training: "Training") -> dict[str, Any]:
         "resumed_from_epoch": training.resumed_from,
     }
     return {**said, "stopped": training.stopped} if training.stopped else said
+
+
+def _rounded(metrics: Mapping[str, float]) -> dict[str, float]:
+    """To six digits, which is more than any metric is certain to; the full numbers are in the value."""
+    return {name: float(f"{value:.6g}") for name, value in metrics.items() if math.isfinite(value)}
 
 
 def _flat(split: str, name: str) -> str:

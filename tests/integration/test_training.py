@@ -184,6 +184,25 @@ def test_a_checkpoint_without_evaluation_is_not_trained_again(home: Any) -> None
     ]
 
 
+def test_a_champion_of_an_earlier_version_does_not_block_the_next(
+    trained: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from resources.store.codecs import OutdatedArtifact
+    from resources.store.io_manager import ArtifactStore
+
+    assert _run(trained, "housing_promote", None).success
+    load = ArtifactStore.load
+
+    def outdated(self: Any, record: records.Record, device: str | None = None) -> object:
+        if record.asset == "housing_champion":  # as if its card had gained a field since
+            raise OutdatedArtifact("The card lacks a field.", "Make it again.")
+        return load(self, record, device)
+
+    monkeypatch.setattr(ArtifactStore, "load", outdated)
+    assert _run(trained, "housing_promote", None).success
+    assert _said(_latest(trained, "housing_champion", None), "champion") == "least_squares"
+
+
 def test_without_an_evaluation_there_is_no_champion(home: Any) -> None:
     assert _run(home, "housing_prepare", None).success
     done = _run(home, "housing_promote", None)

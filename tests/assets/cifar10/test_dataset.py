@@ -135,7 +135,7 @@ def test_uneven_classes_and_copies_are_warnings(home: Path) -> None:
     assert not made.checks["counts_per_class"].passed
     assert made.checks["counts_per_class"].severity == dg.AssetCheckSeverity.WARN
     assert not made.checks["no_image_in_two_parts"].passed
-    assert made.metadata["test_images_seen_elsewhere"] == 1
+    assert made.metadata["test_images_also_in_train"] == 1
     assert "different sizes" in made.metadata["warnings"]
     assert "1 test images are also" in made.metadata["warnings"]
 

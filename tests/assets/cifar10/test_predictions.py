@@ -21,6 +21,7 @@ from assets.cifar10.predicting import predict  # noqa: E402
 from assets.cifar10.predictions import cifar10_predictions  # noqa: E402
 from assets.cifar10.recipe import Cifar10Recipe  # noqa: E402
 from assets.cifar10.training import finish, part, prepare  # noqa: E402
+from dagster_project.partitions import cifar10_presets  # noqa: E402
 from resources.intake.batch_events import Batches  # noqa: E402
 from resources.intake.batches import take_in  # noqa: E402
 from resources.intake.files import Names  # noqa: E402
@@ -183,6 +184,26 @@ def test_without_one_image_the_run_fails_and_says_why(home: Home, tmp_path: Path
     assert not home.library(key).exists()
 
 
+def test_another_checkpoint_leaves_the_champions_predictions(home: Home, photos: Path, checkpoint: Checkpoint) -> None:
+    key = home.take_in(photos)
+    champions = metadata(home.predict(key))["folder"]
+    assert champions == str(home.library(key).absolute())
+    before = (home.library(key) / "predictions.csv").read_bytes()
+
+    @dg.asset(name="cifar10_checkpoint", partitions_def=cifar10_presets, dagster_type=Checkpoint)  # type: ignore[call-overload]
+    def other() -> dg.MaterializeResult:
+        weights = {name: tensor * 0.5 for name, tensor in checkpoint.weights.items()}
+        return dg.MaterializeResult(value=Checkpoint(weights, checkpoint.card))
+
+    dg.materialize([other], instance=home.instance, resources=home.resources, partition_key="nearest_mean")
+    result = home.predict(key, checkpoint="nearest_mean")
+    assert result.success
+    about = metadata(result)
+    assert Path(about["folder"]) == home.library(f"{key}~nearest_mean-{about['checkpoint'][:8]}").absolute()
+    assert (Path(about["folder"]) / "predictions.csv").read_bytes() != before
+    assert (home.library(key) / "predictions.csv").read_bytes() == before
+
+
 def test_an_unknown_checkpoint_is_named(home: Home, photos: Path) -> None:
     result = home.predict(home.take_in(photos), checkpoint="resnet9000")
     event = next(event for event in result.all_events if event.is_step_failure)
@@ -230,4 +251,4 @@ def test_the_frame_tells_how_certain_a_prediction_is() -> None:
     colours = {colour for _, colour in picture.getcolors(1 << 20)}
     for colour in answers._COLOURS:
         assert tuple(bytes.fromhex(colour[1:])) in colours
-    assert [answers.percent(share) for share in (1.0, 0.9998, 0.456)] == ["100 %", "99 %", "46 %"]
+    assert [answers.percent(share) for share in (1.0, 0.9998, 0.456)] == ["100%", "99%", "46%"]

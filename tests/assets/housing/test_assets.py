@@ -24,7 +24,7 @@ from resources.intake.batches import Batches, take_in
 from resources.intake.files import Names
 from resources.store import records
 from resources.store.io_manager import ArtifactIOManager, ArtifactStore
-from resources.store.types import Checkpoint, Tensors
+from resources.store.types import Checkpoint, Document, Tensors
 from resources.tracking import Tracking
 from resources.training.documents import Evaluation
 from resources.training.trainer import Trainer
@@ -219,6 +219,26 @@ def test_an_evaluation_is_replayed_from_the_stored_checkpoint(house: House, drop
     assert house.made("housing_checkpoint", "tiny", epochs=3)["digest"] != first
 
 
+def test_evaluations_of_older_code_are_left_out_of_the_comparison(house: House, dropped: list[Path]) -> None:
+    house.made("housing_dataset", splits=2, paths=[str(path) for path in dropped[:3]])
+    for preset in ("mean", "least_squares"):
+        house.made("housing_checkpoint", preset)
+    house.made("housing_evaluation", "mean")
+
+    class OlderEvaluation(Document):
+        product: str
+
+    @dg.asset(name="housing_evaluation", partitions_def=housing_evaluation.partitions_def, dagster_type=OlderEvaluation)  # type: ignore[call-overload]  # dagster_type takes a class, too
+    def older() -> dg.MaterializeResult:
+        return dg.MaterializeResult(value=OlderEvaluation(product="housing"))
+
+    made = dg.materialize([older], instance=house.instance, resources=house.resources, partition_key="mean")
+    assert made.success
+    del Document.registry["OlderEvaluation"]
+    against = house.made("housing_evaluation", "least_squares")["against_baselines"]
+    assert against == "No baseline has been evaluated on these data yet."
+
+
 def test_rows_that_can_not_be_priced_are_listed(
     house: House, dropped: list[Path], failure: Callable[[dg.ExecuteInProcessResult], str]
 ) -> None:
@@ -243,11 +263,14 @@ def test_rows_that_can_not_be_priced_are_listed(
     metadata = house.made("housing_predictions", partition, checkpoint="least_squares")
     assert (metadata["rows"], metadata["skipped"], metadata["outside_what_was_learned"]) == (2, 3, 1)
     assert metadata["rows_with_price"] == 2
-    folder = house.library / "housing/predictions" / partition
+    folder = Path(metadata["folder"])
+    named = f"{partition}~least_squares-{metadata['checkpoint'][:8]}"
+    assert folder == house.library.absolute() / "housing/predictions" / named, "the champion's place is left alone"
+    assert not (folder.parent / partition).exists()
     skipped = (folder / "skipped.txt").read_text().splitlines()
     assert skipped[0].startswith("gone.csv: is gone")
     assert "odd.csv, line 4: has 3 cells" in "\n".join(skipped)
-    assert "other.csv: CRIM is missing" in "\n".join(skipped)
+    assert "other.csv: CRIM, ZN, INDUS" in "\n".join(skipped)
     rows = list(csv.DictReader((folder / "predictions.csv").open()))
     assert [row["outside"] for row in rows] == ["", "TAX"]
     assert [row["MEDV"] for row in rows] == ["20", "30"]
@@ -256,3 +279,4 @@ def test_rows_that_can_not_be_priced_are_listed(
     only_bad = house.ask(other)
     told = failure(house.make("housing_predictions", only_bad, checkpoint="least_squares"))
     assert "No row of these files can be priced" in told
+    assert told.count("INDUS") == 1

@@ -123,7 +123,8 @@ def test_rows_without_a_price_are_sent_to_the_other_folder() -> None:
     told = refusal(("a.csv", csv(HEADER, ROW, ROW.removesuffix("24"))))
     assert "a.csv, line 3, column MEDV: has no price; such rows belong into inbox/housing/predict" in told
     told = refusal(("a.csv", csv(HEADER.removesuffix(",MEDV"), ROW.removesuffix(",24"))))
-    assert "MEDV is missing (rows without it belong into inbox/housing/predict)" in told
+    assert "a.csv: MEDV is missing. Mend" in told
+    assert "rows without MEDV belong into inbox/housing/predict" in told
 
 
 def test_latin_1_is_read() -> None:
@@ -153,4 +154,19 @@ def test_questions_keep_their_cells_and_tell_what_is_left_out() -> None:
 def test_a_file_of_questions_that_can_not_be_read_is_a_problem_and_no_error() -> None:
     read = tables.read_questions("q.csv", csv("CRIM,ZN", "1,2"), tables.features(True))
     assert read.values.shape == (0, 12)
-    assert "q.csv: INDUS is missing" in read.problems[0]
+    assert read.problems == ("q.csv: INDUS, CHAS, NOX, RM, AGE, DIS, RAD, TAX, PTRATIO, LSTAT are missing.",)
+
+
+def test_missing_columns_are_named_once() -> None:
+    told = refusal(("a.csv", csv("CRIM,ZN,MEDV", "1,2,3")))
+    assert "(1 problem)" in told
+    assert "a.csv: INDUS, CHAS, NOX, RM, AGE, DIS, RAD, TAX, PTRATIO, LSTAT are missing." in told
+    assert told.count("INDUS") == 1
+    assert "CRIM" not in told
+
+
+def test_a_row_is_one_problem_however_many_cells_are_wrong() -> None:
+    raw = csv(HEADER, ROW.replace("6.575", "?").replace("65.2", "old"))
+    (problem,) = tables.read_questions("q.csv", raw, tables.features(drop_b=True)).problems
+    assert 'column RM: "?" is no number' in problem
+    assert 'column AGE: "old" is no number' in problem

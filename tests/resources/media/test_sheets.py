@@ -1,6 +1,7 @@
 """Contact sheets show every picture at its size, and fit where they are stored."""
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,6 +37,29 @@ def test_words_and_frames_are_drawn_where_given() -> None:
     assert labelled.height > bare.height
     assert labelled.width == bare.width
     assert sheet([Picture(plain((9, 9, 9)))], title="A title").height > bare.height
+
+
+def test_a_title_is_never_cut() -> None:
+    picture, title = Picture(plain((9, 9, 9))), "The surest mistakes: predicted, how surely, and what is true"
+    few, many = sheet([picture], title=title), sheet([picture] * 10, title=title)
+
+    def written(image: Any) -> np.ndarray:
+        return np.array(image)[: image.height - 72]  # above the row of pictures and its frames
+
+    length = np.flatnonzero((written(many) != 255).any((0, 2))).max()
+    assert length > 3 * 64, "it is wider than the cell of one picture"
+    assert np.array_equal(written(few)[:, : length + 1], written(many)[:, : length + 1])
+    assert few.width > length
+
+
+def test_heads_stand_above_their_columns() -> None:
+    pictures = [Picture(plain((9, 9, 9)))] * 6
+    bare, headed = sheet(pictures, columns=3), sheet(pictures, columns=3, heads=("a", "b", "c"))
+    taller = headed.height - bare.height
+    assert taller > 0
+    assert np.array_equal(np.array(headed)[taller + 5 :], np.array(bare)[5:]), "the grid below is the same"
+    ink = (np.array(headed)[: taller + 4] != 255).any((0, 2))
+    assert [bool(ink[6 + 70 * column : 70 * (column + 1)].any()) for column in range(3)] == [True] * 3
 
 
 def test_files() -> None:
