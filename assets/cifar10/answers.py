@@ -45,7 +45,7 @@ def gallery(names: Sequence[str], images: Any, class_names: Sequence[str], proba
     """Up to 60 images with name, class and probability, the least certain first: a Pillow image.
 
     Of more than 60 images, half are the least certain ones, and half are evenly picked from the others. `images` is
-    uint8 (n, 3, 32, 32). The frame is green from 90 %, red below 50 %.
+    uint8 (n, 3, 32, 32). The title says how they are sorted and what the frames' colours mean.
     """
     from resources.media.sheets import Picture, sheet
 
@@ -56,12 +56,14 @@ def gallery(names: Sequence[str], images: Any, class_names: Sequence[str], proba
         colour = _COLOURS[(share >= _DOUBTFUL) + (share >= _SURE)]
         label = f"{percent(share)} {class_names[int(probabilities[i].argmax())]}"
         pictures.append(Picture(images[i], (label, shown(names[i].rpartition("/")[2])), colour))
-    return sheet(pictures, columns=10, side=_SIDE)
+    shares = f"green from {_SURE:.0%}, amber from {_DOUBTFUL:.0%}, red below"
+    some = f" ({len(pictures)} of {len(names):,} images)" if len(pictures) < len(names) else ""
+    return sheet(pictures, columns=10, side=_SIDE, title=f"Least sure first{some}; frame {shares}")
 
 
 def percent(share: float) -> str:
     """A share in whole percent; 100 % only where it is not a bit less."""
-    return f"{min(round(share * 100), 99) if share < 0.9999 else 100} %"
+    return f"{min(round(share * 100), 99) if share < 0.9999 else 100}%"
 
 
 def _picked(best: Any) -> list[int]:

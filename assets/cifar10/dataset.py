@@ -96,8 +96,8 @@ def cifar10_dataset(
             "source_form": labelled.form,
             "source_digest": labelled.digest,
             "is_cifar10": labelled.official,
-            "test_images_seen_elsewhere": same.across,
-            "further_copies": same.within,
+            "test_images_also_in_train": same.across,
+            "duplicates_within_a_part": same.within,
             "files_left_out": len(labelled.odd),
             "warnings": dg.MetadataValue.md("\n".join(f"- {warning}" for warning in warnings) or "none"),
         },
@@ -108,7 +108,7 @@ def cifar10_dataset(
                 passed=same.across == 0,
                 severity=dg.AssetCheckSeverity.WARN,
                 description=f"{same.across:,} test images are also outside the test part.",
-                metadata={"test_images_seen_elsewhere": same.across},
+                metadata={"test_images_also_in_train": same.across},
             ),
         ],
     )
@@ -198,10 +198,12 @@ def _contact_sheet(labelled: Any, parts: Any) -> bytes:
     from resources.media.sheets import Picture, jpeg, sheet
 
     columns = []
-    for label, name in enumerate(labelled.names[: 2 * CLASSES]):
+    names = labelled.names[: 2 * CLASSES]
+    for label in range(len(names)):
         known = np.flatnonzero((labelled.labels == label) & (parts == 0))
         shown = known[np.linspace(0, len(known) - 1, min(_SHEET_ROWS, len(known))).astype(int)]
-        columns.append([Picture(labelled.images[i], (name,) if row == 0 else ()) for row, i in enumerate(shown)])
+        columns.append([Picture(labelled.images[i]) for i in shown])
     blank = Picture(np.full((3, 32, 32), 255, np.uint8))
     rows = [[column[row] if row < len(column) else blank for column in columns] for row in range(_SHEET_ROWS)]
-    return jpeg(sheet([picture for row in rows for picture in row], columns=len(columns)), _SHEET_BYTES)
+    pictures = [picture for row in rows for picture in row]
+    return jpeg(sheet(pictures, columns=len(columns), heads=names), _SHEET_BYTES)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _MISTAKES = 30
 """Three rows of ten; with 64 colours about 60 kB, which every event of the asset stores."""
 
+_SIDE = 96  # pixels of a cell: "not automobile" fits below
 _DIFFERENCE = 0.002
 """Ten of 5,000 images: more than another device's rounding changes, less than any change worth training for."""
 
@@ -109,7 +110,7 @@ def cifar10_evaluation(
 
 
 def worst(images: "Tensor", labels: "Tensor", probabilities: "Tensor", names: tuple[str, ...]) -> bytes:
-    """A PNG of the surest mistakes: what was predicted, how surely, and what is true. At least one is wrong."""
+    """A PNG of the surest mistakes: how surely, what was predicted, and what is true. At least one is wrong."""
     from assets.cifar10.scoring import worst_mistakes
     from resources.media.sheets import Picture, sheet
 
@@ -117,15 +118,14 @@ def worst(images: "Tensor", labels: "Tensor", probabilities: "Tensor", names: tu
     pictures = [
         Picture(
             images[index].numpy(),
-            (f"{names[predicted[index]]} {confidence[index]:.0%}", f"not {names[labels[index]]}"),
+            (f"{confidence[index]:.0%} {names[predicted[index]]}", f"not {names[labels[index]]}"),
         )
         for index in worst_mistakes(probabilities, labels, _MISTAKES)
     ]
     # The sheet's own PNG has all colours of photographs, which takes four times the bytes.
     out = io.BytesIO()
-    sheet(pictures, title="The surest mistakes: predicted, how surely, and what is true").quantize(64).save(
-        out, "PNG", optimize=True
-    )
+    title = "The surest mistakes: how surely, what was predicted, and what is true"
+    sheet(pictures, side=_SIDE, title=title).quantize(64).save(out, "PNG", optimize=True)
     return out.getvalue()
 
 

@@ -33,6 +33,7 @@ PREDICTIONS, SKIPPED, GALLERY = "predictions.csv", "skipped.csv", "gallery.png"
 _INLINE_BYTES = 65_000
 """Every event of the asset stores the gallery, as base64, which is a third longer."""
 _LISTED = 10
+_SHOWN_DIGITS = 8  # of a digest, as in the names of runs: enough to tell a preset's checkpoints apart
 
 
 class Cifar10PredictionsConfig(dg.Config):
@@ -57,7 +58,8 @@ class Cifar10PredictionsConfig(dg.Config):
     description=(
         f"What is on the images of a batch: `{PREDICTIONS}` with class and probabilities of each, `{GALLERY}`, and"
         f" `{SKIPPED}` with the files that are no whole image, if there are any. Also in the library's"
-        " `cifar10/predictions/<partition key>/`."
+        " `cifar10/predictions/<partition key>/`; where another checkpoint than the champion was asked for, in"
+        " `<partition key>~<preset>-<its digest>/`."
     ),
     check_specs=[
         partition_check(
@@ -90,11 +92,14 @@ def cifar10_predictions(
         files = {PREDICTIONS: answers.predictions_csv(names, card.class_names, probabilities), GALLERY: _png(picture)}
         if skipped:
             files[SKIPPED] = answers.skipped_csv(skipped)
-        place = _publish(store, key, files)
+        digest = _checkpoint_digest(record)
+        by = f"{card.preset}-{digest[:_SHOWN_DIGITS]}"
+        # What others say lies beside the champion's predictions, never in their place.
+        place = _publish(store, key if config.checkpoint == CHAMPION else f"{key}~{by}", files)
     count, total = len(names), len(names) + len(skipped)
     context.log.info(
-        f"{count:,} of {total:,} files predicted by {card.preset}, {count / (ended - started):,.0f} images/s:"
-        f" {place}/{PREDICTIONS}"
+        f"{by} predicted {count:,} of {total:,} files, {len(skipped):,} were skipped;"
+        f" {count / (ended - started):,.0f} images/s: {place}/{PREDICTIONS}"
     )
     return dg.MaterializeResult(
         value=Files(files),
@@ -110,7 +115,7 @@ def cifar10_predictions(
             "skipped_files": dg.MetadataValue.md(_listed(skipped) or "none"),
             "folder": dg.MetadataValue.path(place),
             "predicted_by": card.preset,
-            "checkpoint": _checkpoint_digest(record),
+            "checkpoint": digest,
             "device": device,
         },
         check_results=[
@@ -166,15 +171,15 @@ def _predicted(checkpoint: Any, images: Any, device: str) -> Any:
     return predict(checkpoint, torch.from_numpy(images), device).numpy()
 
 
-def _publish(store: ArtifactStore, key: str, files: dict[str, bytes]) -> str:
-    """Put the files into the library and return the folder's path."""
-    folder = f"{GROUP}/predictions/{key}"
+def _publish(store: ArtifactStore, name: str, files: dict[str, bytes]) -> str:
+    """Put the files into the library's folder of this name and return its absolute path."""
+    folder = f"{GROUP}/predictions/{name}"
     with tempfile.TemporaryDirectory() as temporary:
         paths = {name: Path(temporary) / name for name in files}
         for name, path in paths.items():
             path.write_bytes(files[name])
         store.publish(folder, paths)
-    return f"{store.library.rstrip('/')}/{folder}"
+    return str(Path(store.library).absolute() / folder)
 
 
 def _checkpoint_digest(record: Record) -> str:

@@ -13,8 +13,9 @@ from assets.housing.dataset import GROUP, OWNERS
 from assets.housing.recipe import HousingRecipe
 from dagster_project.partitions import housing_presets
 from resources.checks import partition_check
-from resources.errors import MissingArtifact, failures
+from resources.errors import CorruptArtifact, MissingArtifact, failures
 from resources.store import records
+from resources.store.codecs import OutdatedArtifact
 from resources.store.io_manager import ArtifactStore
 from resources.store.types import Checkpoint, Tensors
 from resources.tracking import Tracking
@@ -84,7 +85,7 @@ def housing_evaluation(
         true = target.numpy()[scores.rows["test"]]
         predicted = true + scores.errors["test"]
         test = metrics["test"]
-        title = f"{context.partition_key}, test rows of {len(splits)} splits: RMSE {test['rmse_mean']:.2f}"
+        title = f"{context.partition_key}, test rows: mean RMSE of the {len(splits)} splits {test['rmse_mean']:.2f}"
         return evaluation_result(
             context,
             evaluation,
@@ -115,7 +116,8 @@ def _against_baselines(context: dg.AssetExecutionContext, store: ArtifactStore, 
             continue
         try:
             other = store.load(record)
-        except MissingArtifact:
+        except (CorruptArtifact, MissingArtifact, OutdatedArtifact) as error:
+            context.log.warning(f"{name} is not compared with: {error.message}")
             continue
         if isinstance(other, Evaluation) and other.data_version == mine.data_version:
             others[name] = other.details["per_split"]

@@ -47,7 +47,7 @@ def residuals(true: np.ndarray, predicted: np.ndarray) -> bytes:
     left.axhline(0, color=_GREY, linewidth=1)
     some = _some(len(off))
     left.scatter(predicted[some], off[some], s=9, alpha=0.45, color=_BLUE, edgecolors="none")
-    left.set(xlabel="predicted price, 1000 USD", ylabel="predicted - true", title="Errors on test rows")
+    left.set(xlabel="predicted price, 1000 USD", ylabel="predicted - true, 1000 USD", title="Errors on test rows")
     right.hist(off, bins=40, color=_BLUE)
     right.axvline(float(off.mean()), color=_RED, linewidth=1.5, label=f"mean {off.mean():+.2f}")
     right.set(xlabel="predicted - true, 1000 USD", ylabel="rows")

@@ -6,8 +6,10 @@ reading CSV (`tables.py`).
 
 import csv
 import io
+import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 PREDICTIONS, SKIPPED = "predictions.csv", "skipped.txt"
 _OURS = ("file", "line", "price", "low", "high", "outside")
+_SHOWN_DIGITS = 8  # of a digest, as in the names of runs: enough to tell a preset's checkpoints apart
 _SHOWN = 20  # rows and problems on the event's page; all are in the files
 
 
@@ -64,7 +67,8 @@ class _Priced:
     description=(
         f"`{PREDICTIONS}`: every row of the dropped files with its price and the ends of a 90 % interval in 1000 USD;"
         " `outside` names columns whose value lies outside what the model learned from. Rows that can't be read are in"
-        f" `{SKIPPED}`. Both are also in `library/{PRODUCT}/predictions/<partition>/`."
+        f" `{SKIPPED}`. Both are also in `library/{PRODUCT}/predictions/<partition>/`; where another checkpoint than"
+        " the champion was asked for, in `<partition>~<preset>-<its digest>/`."
     ),
 )
 def housing_predictions(
@@ -82,15 +86,22 @@ def housing_predictions(
         if not any(len(one.values) for one in questions):
             raise BadInput(
                 "No row of these files can be priced:\n" + "\n".join(problems[:_SHOWN]),
-                f"They need the columns {', '.join(card.columns)}.",
+                "Correct the files, and drop them again.",
             )
         priced = _priced(questions, card, lambda values: predicting.predict(checkpoint, values))
         files: dict[str, Any] = {PREDICTIONS: _csv(priced, card).encode()}
         if problems:
-            context.log.warning(f"{len(problems)} rows or files are left out; they are listed in {SKIPPED}.")
             files[SKIPPED] = ("\n".join(problems) + "\n").encode()
-        folder = f"{PRODUCT}/predictions/{context.partition_key}"
-        _publish(store, context, folder, files)
+        digest = _checkpoint_digest(record)
+        by = f"{card.preset}-{digest[:_SHOWN_DIGITS]}"
+        # What others say lies beside the champion's predictions, never in their place.
+        key = context.partition_key
+        folder = _publish(store, key if config.checkpoint == choosing.CHAMPION else f"{key}~{by}", files)
+    say = context.log.warning if problems else context.log.info
+    say(
+        f"{by} priced {len(priced.prices.price):,} rows, {len(problems):,} rows or files were skipped"
+        f"{f' and are listed in {SKIPPED}' if problems else ''}: {folder}/{PREDICTIONS}"
+    )
     return dg.MaterializeResult(
         value=Files(files),
         metadata={
@@ -99,8 +110,8 @@ def housing_predictions(
             "outside_what_was_learned": sum(1 for names in priced.outside if names),
             "median_price": round(float(_median(priced.prices.price)), 3),
             "model": card.preset,
-            "checkpoint": _checkpoint_digest(record),
-            "folder": dg.MetadataValue.path(f"{store.library.rstrip('/')}/{folder}"),
+            "checkpoint": digest,
+            "folder": dg.MetadataValue.path(folder),
             "preview": dg.MetadataValue.md(_preview(priced)),
             "wall_s": round(time.monotonic() - started, 3),
             **({"problems": dg.MetadataValue.md(_listed(problems))} if problems else {}),
@@ -174,16 +185,15 @@ def _unlike(names: list[str]) -> list[str]:
     return out
 
 
-def _publish(store: ArtifactStore, context: dg.AssetExecutionContext, folder: str, files: dict[str, bytes]) -> None:
-    import tempfile
-    from pathlib import Path
-
+def _publish(store: ArtifactStore, name: str, files: dict[str, bytes]) -> str:
+    """Put the files into the library's folder of this name and return its absolute path."""
+    folder = f"{PRODUCT}/predictions/{name}"
     with tempfile.TemporaryDirectory() as place:
         paths = {name: Path(place) / name for name in files}
         for name, path in paths.items():
             path.write_bytes(files[name])
         store.publish(folder, paths)
-    context.log.info(f"Prices are in {store.library.rstrip('/')}/{folder}/{PREDICTIONS}")
+    return str(Path(store.library).absolute() / folder)
 
 
 def _checkpoint_digest(record: Record) -> str:

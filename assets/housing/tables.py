@@ -145,10 +145,10 @@ def read(files: Sequence[tuple[str, bytes]], drop_b: bool) -> Table:
         counts[name] = counts.get(name, 0) + len(found)
     if problems:
         more = f"\n… and {len(problems) - _LISTED} more problems" if len(problems) > _LISTED else ""
+        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
         raise BadInput(
-            f"The files can't be made one table ({len(problems)} problems):\n" + "\n".join(problems[:_LISTED]) + more,
-            f"Mend or remove these files. They need the columns {', '.join((*columns, TARGET.name))}; rows without"
-            f" {TARGET.name} belong into {QUESTIONS}.",
+            f"The files can't be made one table ({count}):\n" + "\n".join(problems[:_LISTED]) + more,
+            f"Mend or remove these files; rows without {TARGET.name} belong into {QUESTIONS}.",
         )
     return arranged(columns, np.array(rows).reshape(-1, len(columns) + 1), counts)
 
@@ -175,7 +175,7 @@ def read_questions(name: str, raw: bytes, columns: Sequence[str]) -> Questions:
     for line, cells in sheet.rows:
         wrong, numbers = _numbers(sheet, line, cells, {column: places[column] for column in columns})
         if wrong:
-            problems += wrong
+            problems.append("; ".join(wrong))
             continue
         at = places.get(TARGET.name)
         price = sheet.number(cells[at]) if at is not None else None
@@ -245,9 +245,9 @@ def _places(sheet: Sheet, columns: Sequence[str], others: bool) -> dict[str, int
             wrong.append(f'"{written}" (column {index + 1}) stands for {known.name}, as another column does')
         else:
             places[known.name] = index
-    wrong += [f"{column} is missing" for column in columns if column not in places]
-    if not others and TARGET.name not in places:
-        wrong.append(f"{TARGET.name} is missing (rows without it belong into {QUESTIONS})")
+    wanted = columns if others else (*columns, TARGET.name)
+    if missing := [column for column in wanted if column not in places]:
+        wrong.append(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
     if wrong:
         raise _Problem(f"{'; '.join(wrong)}.")
     return places

@@ -13,7 +13,8 @@ from math import ceil
 from typing import Any
 
 _BACKGROUND, _INK, _FRAME = "#ffffff", "#3b4654", "#d5dbe3"
-_LINE, _GAP, _FONT = 13, 6, 11  # pixels: a line of text, the space between pictures, the size of the letters
+_LINE, _GAP = 14, 6  # pixels: a line of text, the space between pictures
+_FONT = 12  # pixels; in smaller sizes of this font the spaces between words are hardly seen
 
 
 @dataclass(frozen=True)
