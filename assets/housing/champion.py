@@ -4,13 +4,13 @@ Belongs here: the asset. Does not belong here: how it is chosen (`resources/trai
 """
 
 import dagster as dg
-from resources.tracking import Tracking
 
 from assets.housing.checkpoint import PRODUCT
 from assets.housing.dataset import GROUP, OWNERS
 from resources.errors import failures
 from resources.store.io_manager import ArtifactStore
 from resources.store.types import Checkpoint
+from resources.tracking import Tracking
 from resources.training.documents import Evaluation
 from resources.training.results import beats_baselines_check, champion_result
 
