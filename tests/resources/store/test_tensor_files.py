@@ -17,7 +17,7 @@ from resources.store.types import Checkpoint, Document, Tensors  # noqa: E402
 pytestmark = pytest.mark.train
 
 
-class Card(Document):
+class StoredCard(Document):
     architecture: str
     threshold: float
 
@@ -208,7 +208,7 @@ def test_a_checkpoint_comes_back_whole(artifacts: Artifacts, tmp_path: Path) -> 
     weight = torch.randn(3, 3)
     given = Checkpoint(
         {"layer.weight": weight, "tied": weight},
-        Card(architecture="tiny", threshold=0.25),
+        StoredCard(architecture="tiny", threshold=0.25),
         {"tokenizer.json": tmp_path / "tokenizer.json", "merges.txt": b"a b"},
     )
     stored = artifacts.store(given, "c", None, "r", 0)
@@ -216,7 +216,7 @@ def test_a_checkpoint_comes_back_whole(artifacts: Artifacts, tmp_path: Path) -> 
     found, _ = Artifacts(artifacts.root).load(stored.path, Expected("c", None, "r", None))
     assert isinstance(found, Checkpoint)
     assert found.card == given.card
-    assert isinstance(found.card, Card)
+    assert isinstance(found.card, StoredCard)
     assert found.weights["tied"] is found.weights["layer.weight"]
     assert same(found.weights["tied"], weight)
     assert {name: found.files.path(name).read_bytes() for name in found.files} == {
@@ -226,7 +226,7 @@ def test_a_checkpoint_comes_back_whole(artifacts: Artifacts, tmp_path: Path) -> 
 
 
 def test_a_checkpoint_with_files_or_a_card_that_can_not_be(artifacts: Artifacts) -> None:
-    card = Card(architecture="tiny", threshold=1)
+    card = StoredCard(architecture="tiny", threshold=1)
     with pytest.raises(ValueError, match=r"card\.json"):
         Checkpoint({}, card, {"card.json": b""})
     with pytest.raises(UnsupportedValue, match="card is a dict"):
