@@ -82,6 +82,7 @@ RUN, RUN_2 = "11111111-2222-3333-4444-555555555555", "22222222-2222-3333-4444-55
         (line("failed", "talk.mp4", "No room.", "", where="at notes", run_id=RUN_2), False),
         (line("failed", "x", "/inbox/talk.mp4 is gone.", ""), True),
     ],
+    ids=["own", "longer name", "other suffix", "own key", "own run", "other key", "other run", "own path"],  # no times
 )
 def test_a_line_of_the_failures_is_meant(instance: dg.DagsterInstance, intake: Intake, text: str, meant: bool) -> None:
     assert _subject(instance, intake, "talk.mp4").is_failure([RUN])(text.encode()) is meant
