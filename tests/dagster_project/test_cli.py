@@ -106,7 +106,7 @@ def test_a_failed_run_is_told_in_one_line(house, repo: Path, tmp_path: Path) -> 
     [
         (["notes", "none*.mp4"], "No file matches", 1),
         (["notes", "absent.mp4"], "no file", 1),
-        (["backfill", "cakes", "--all"], "Choose one of: recordings", 1),
+        (["backfill", "cakes", "--all"], "Choose one of: cifar10_predict", 1),
         (["backfill", "recordings", "nobody~0"], "has no partitions yet", 1),
         (["backfill", "recordings"], "--missing", 2),
         (["backfill", "recordings", "--all", "--failed"], "--missing", 2),
