@@ -12,14 +12,13 @@ from typing import Any
 
 import dagster as dg
 
-from resources import failures_log
 from resources.errors import BadInput
 from resources.intake.files import Found, Problem
 from resources.intake.identity import FileChanged, FileStat, digest_some, shown, shown_name
 from resources.intake.intake import check_name
 from resources.intake.ledger import Refusal
 from sensors.inbox import Limits
-from sensors.refusals import refusal_key
+from sensors.refusals import log, observation, refusal_key
 
 _TRIES = 5
 """So often an error that may pass is met before the file is refused."""
@@ -127,33 +126,7 @@ def due_reports(
         if context.instance.fetch_observations(wanted, limit=1).records:
             memory.refused[path] = stat, problem, True
             continue
-        if not refusal.logged:
-            _log(context, memory, failures, refusal)
-        reports.append(_observation(asset, key, refusal))
+        if not refusal.logged and log(context, failures, refusal):
+            memory.logged[refusal.path] = (refusal.stat,)
+        reports.append(observation(asset, key, refusal))
     return reports
-
-
-def _log(context: dg.SensorEvaluationContext, memory: Memory, failures: Path, refusal: Refusal) -> None:
-    name = shown_name(refusal.path)
-    context.log.warning(f'refused "{name}": {shown(refusal.problem, 600)} {shown(refusal.remedy, 600)}')
-    try:
-        failures_log.append(failures, failures_log.line("refused", name, refusal.problem, refusal.remedy))
-        memory.logged[refusal.path] = (refusal.stat,)
-    except OSError as error:
-        context.log.error(f"{failures} can't be written: {error}")
-
-
-def _observation(asset: str, key: str, refusal: Refusal) -> dg.AssetObservation:
-    name = shown_name(refusal.path)
-    return dg.AssetObservation(
-        asset_key=asset,
-        partition=key,
-        description=f'"{name}" was refused: {shown(refusal.problem, 600)}',
-        metadata={
-            "file": dg.MetadataValue.text(name),
-            "path": dg.MetadataValue.text(shown(refusal.path, 4096)),
-            "problem": dg.MetadataValue.text(shown(refusal.problem, 600)),
-            "what_to_do": dg.MetadataValue.text(shown(refusal.remedy, 600)),
-            "size": refusal.stat.size,
-        },
-    )

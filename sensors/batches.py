@@ -10,7 +10,6 @@ files are read again. The cursor says since when the files that wait have not ch
 
 import json
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +25,7 @@ from resources.intake.files import Found
 from resources.intake.identity import FileStat, shown, shown_name
 from resources.intake.known_batches import KnownBatches
 from sensors.batch_files import Memory, Reader, Wait, due_reports
-from sensors.inbox import FILE_TAG, Limits
+from sensors.inbox import FILE_TAG, Limits, short_of_room, unreadable
 
 DRIP_S = 60.0
 """Where something changes all the time, the files that have settled are taken after so long."""
@@ -73,15 +72,9 @@ def batch_sensor(
         try:
             found = found_in(root, batches, exclude)
         except OSError as error:
-            return dg.SkipReason(
-                f"The inbox {folder} can't be read ({error.strerror}). Make the folder, or make it readable."
-            )
-        free = shutil.disk_usage(limits.disk if limits.disk.exists() else root).free
-        if free < limits.min_free_bytes:
-            return dg.SkipReason(
-                f"The disk of {limits.disk} has {free / 1e9:.2f} GB left and nothing is taken in below"
-                f" {limits.min_free_bytes / 1e9:.2f} GB. Free some space; the files wait."
-            )
+            return unreadable(folder, error)
+        if (full := short_of_room(limits, root)) is not None:
+            return full
         if not state.lock.acquire(blocking=False):
             return dg.SkipReason("The tick before is still at work.")  # the daemon gave up on it
         try:

@@ -48,6 +48,22 @@ class Limits:
     new_per_tick: int = 50
 
 
+def unreadable(folder: Path, error: OSError) -> dg.SkipReason:
+    """What a tick says of an inbox that can't be listed."""
+    return dg.SkipReason(f"The inbox {folder} can't be read ({error.strerror}). Make the folder, or make it readable.")
+
+
+def short_of_room(limits: Limits, root: str) -> dg.SkipReason | None:
+    """What a tick says while the disk is too full to take anything in; None while there is room."""
+    free = shutil.disk_usage(limits.disk if limits.disk.exists() else root).free
+    if free >= limits.min_free_bytes:
+        return None
+    return dg.SkipReason(
+        f"The disk of {limits.disk} has {free / 1e9:.2f} GB left and nothing is taken in below"
+        f" {limits.min_free_bytes / 1e9:.2f} GB. Free some space; the files wait."
+    )
+
+
 def inbox_sensor(
     *,
     name: str,
@@ -77,15 +93,9 @@ def inbox_sensor(
         try:
             found = list(scan(root, product.names))
         except OSError as error:
-            return dg.SkipReason(
-                f"The inbox {folder} can't be read ({error.strerror}). Make the folder, or make it readable."
-            )
-        free = shutil.disk_usage(limits.disk if limits.disk.exists() else root).free
-        if free < limits.min_free_bytes:
-            return dg.SkipReason(
-                f"The disk of {limits.disk} has {free / 1e9:.2f} GB left and nothing is taken in below"
-                f" {limits.min_free_bytes / 1e9:.2f} GB. Free some space; the files wait."
-            )
+            return unreadable(folder, error)
+        if (full := short_of_room(limits, root)) is not None:
+            return full
         try:
             with Intake(product, context.instance, ledger, name) as intake:
                 if intake.ledger.set_aside:

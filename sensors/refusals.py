@@ -29,9 +29,9 @@ def due_reports(
         if seen:
             intake.ledger.close_refusal(refusal.path)
             continue
-        if not refusal.logged:
-            _log(context, intake, failures, refusal)
-        reports.append(_observation(intake.product.asset, key, refusal))
+        if not refusal.logged and log(context, failures, refusal):
+            intake.ledger.refusal_logged(refusal.path)
+        reports.append(observation(intake.product.asset, key, refusal))
     return reports
 
 
@@ -43,17 +43,20 @@ def refusal_key(refusal: Refusal) -> str:
     return f"refused~{slug(Path(refusal.path).name)}~{blake3(told).hexdigest()[:16]}"
 
 
-def _log(context: dg.SensorEvaluationContext, intake: Intake, failures: Path, refusal: Refusal) -> None:
+def log(context: dg.SensorEvaluationContext, failures: Path, refusal: Refusal) -> bool:
+    """Say it in the tick's log and in failures.log; False if that can't be written."""
     name = shown_name(refusal.path)
     context.log.warning(f'refused "{name}": {shown(refusal.problem, 600)} {shown(refusal.remedy, 600)}')
     try:
         failures_log.append(failures, failures_log.line("refused", name, refusal.problem, refusal.remedy))
-        intake.ledger.refusal_logged(refusal.path)
     except OSError as error:
         context.log.error(f"{failures} can't be written: {error}")
+        return False
+    return True
 
 
-def _observation(asset: str, key: str, refusal: Refusal) -> dg.AssetObservation:
+def observation(asset: str, key: str, refusal: Refusal) -> dg.AssetObservation:
+    """The event of the external asset that tells of a refusal; `key` is from `refusal_key`."""
     name = shown_name(refusal.path)
     return dg.AssetObservation(
         asset_key=asset,

@@ -6,10 +6,8 @@ Belongs here: the asset and what is recorded about it. Does not belong here: dec
 
 import base64
 import os
-import tempfile
 import time
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -24,9 +22,9 @@ from resources.intake.batches import files_of
 from resources.intake.identity import shown
 from resources.progress import Progress
 from resources.store.io_manager import ArtifactStore
-from resources.store.records import Record
 from resources.store.types import Files
-from resources.training.choosing import CHAMPION, chosen
+from resources.training.choosing import CHAMPION, checkpoint_digest, chosen
+from resources.training.results import publish_predictions
 from resources.training.trainer import Trainer, needed
 
 PREDICTIONS, SKIPPED, GALLERY = "predictions.csv", "skipped.csv", "gallery.png"
@@ -92,10 +90,10 @@ def cifar10_predictions(
         files = {PREDICTIONS: answers.predictions_csv(names, card.class_names, probabilities), GALLERY: _png(picture)}
         if skipped:
             files[SKIPPED] = answers.skipped_csv(skipped)
-        digest = _checkpoint_digest(record)
+        digest = checkpoint_digest(record)
         by = f"{card.preset}-{digest[:_SHOWN_DIGITS]}"
         # What others say lies beside the champion's predictions, never in their place.
-        place = _publish(store, key if config.checkpoint == CHAMPION else f"{key}~{by}", files)
+        place = publish_predictions(store, GROUP, key if config.checkpoint == CHAMPION else f"{key}~{by}", files)
     count, total = len(names), len(names) + len(skipped)
     context.log.info(
         f"{by} predicted {count:,} of {total:,} files, {len(skipped):,} were skipped;"
@@ -169,24 +167,6 @@ def _predicted(checkpoint: Any, images: Any, device: str) -> Any:
     from assets.cifar10.predicting import predict
 
     return predict(checkpoint, torch.from_numpy(images), device).numpy()
-
-
-def _publish(store: ArtifactStore, name: str, files: dict[str, bytes]) -> str:
-    """Put the files into the library's folder of this name and return its absolute path."""
-    folder = f"{GROUP}/predictions/{name}"
-    with tempfile.TemporaryDirectory() as temporary:
-        paths = {name: Path(temporary) / name for name in files}
-        for name, path in paths.items():
-            path.write_bytes(files[name])
-        store.publish(folder, paths)
-    return str(Path(store.library).absolute() / folder)
-
-
-def _checkpoint_digest(record: Record) -> str:
-    """The data version of the checkpoint itself, also where it was found as the champion, whose event names it."""
-    if record.asset.endswith(f"_{CHAMPION}") and record.event is not None:
-        return str(record.event.metadata["checkpoint"].value)
-    return record.digest or ""
 
 
 def _png(picture: Any) -> bytes:

@@ -6,10 +6,8 @@ reading CSV (`tables.py`).
 
 import csv
 import io
-import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -21,9 +19,9 @@ from dagster_project.partitions import housing_batches
 from resources.errors import BadInput, failures
 from resources.intake import batches
 from resources.store.io_manager import ArtifactStore
-from resources.store.records import Record
 from resources.store.types import Files
 from resources.training import choosing
+from resources.training.results import publish_predictions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,11 +90,13 @@ def housing_predictions(
         files: dict[str, Any] = {PREDICTIONS: _csv(priced, card).encode()}
         if problems:
             files[SKIPPED] = ("\n".join(problems) + "\n").encode()
-        digest = _checkpoint_digest(record)
+        digest = choosing.checkpoint_digest(record)
         by = f"{card.preset}-{digest[:_SHOWN_DIGITS]}"
         # What others say lies beside the champion's predictions, never in their place.
         key = context.partition_key
-        folder = _publish(store, key if config.checkpoint == choosing.CHAMPION else f"{key}~{by}", files)
+        folder = publish_predictions(
+            store, PRODUCT, key if config.checkpoint == choosing.CHAMPION else f"{key}~{by}", files
+        )
     say = context.log.warning if problems else context.log.info
     say(
         f"{by} priced {len(priced.prices.price):,} rows, {len(problems):,} rows or files were skipped"
@@ -183,24 +183,6 @@ def _unlike(names: list[str]) -> list[str]:
         before[name] = before.get(name, 0) + 1
         out.append(name if before[name] == 1 else f"{name} ({before[name]})")
     return out
-
-
-def _publish(store: ArtifactStore, name: str, files: dict[str, bytes]) -> str:
-    """Put the files into the library's folder of this name and return its absolute path."""
-    folder = f"{PRODUCT}/predictions/{name}"
-    with tempfile.TemporaryDirectory() as place:
-        paths = {name: Path(place) / name for name in files}
-        for name, path in paths.items():
-            path.write_bytes(files[name])
-        store.publish(folder, paths)
-    return str(Path(store.library).absolute() / folder)
-
-
-def _checkpoint_digest(record: Record) -> str:
-    """The data version of the checkpoint itself, also where it was found as the champion, whose event names it."""
-    if record.asset.endswith(f"_{choosing.CHAMPION}") and record.event is not None:
-        return str(record.event.metadata["checkpoint"].value)
-    return record.digest or ""
 
 
 def _compared(priced: _Priced) -> dict[str, Any]:

@@ -60,6 +60,13 @@ def find(instance: dg.DagsterInstance, product: str, name: str) -> Record:
     )
 
 
+def checkpoint_digest(record: Record) -> str:
+    """The data version of the checkpoint itself, also where it was found as the champion, whose event names it."""
+    if record.asset.endswith(f"_{CHAMPION}") and record.event is not None:
+        return str(record.event.metadata["checkpoint"].value)
+    return record.digest or ""
+
+
 def _by_digest(
     instance: dg.DagsterInstance, product: str, asset: dg.AssetKey, presets: list[str], start: str
 ) -> list[Record]:

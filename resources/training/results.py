@@ -256,6 +256,17 @@ def champion_result(
     )
 
 
+def publish_predictions(store: ArtifactStore, product: str, name: str, files: Mapping[str, bytes]) -> str:
+    """Put the files into `library/<product>/predictions/<name>/`; return that folder's absolute path."""
+    folder = f"{product}/predictions/{name}"
+    with tempfile.TemporaryDirectory() as place:
+        paths = {file: Path(place) / file for file in files}
+        for file, path in paths.items():
+            path.write_bytes(files[file])
+        store.publish(folder, paths)
+    return str(Path(store.library).absolute() / folder)
+
+
 def beats_baselines_check(product: str) -> dg.AssetCheckSpec:
     """The check that `champion_result` answers."""
     return dg.AssetCheckSpec(

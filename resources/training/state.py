@@ -45,7 +45,7 @@ class StateIO(CheckpointIO):
         return saved
 
     def remove_checkpoint(self, path: Any) -> None:
-        raise NotImplementedError("the store deletes the state when the checkpoint is stored")
+        self._state.put(str(path).rpartition("/")[2], b"")  # read as none; the store deletes it with the scratch
 
 
 def saved_state(state: State | None) -> dict[str, Any] | None:
@@ -54,7 +54,7 @@ def saved_state(state: State | None) -> dict[str, Any] | None:
     Raises: Unreadable if that is not what this version of torch reads.
     """
     content = None if state is None else state.get(STATE)
-    if content is None:
+    if not content:  # none was ever put, or it was removed
         return None
     try:
         saved: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)

@@ -98,6 +98,7 @@ def test_it_stops_when_the_loss_no_longer_falls(problem: Any) -> None:
 
 def test_it_stops_at_the_time_limit_and_a_resumed_one_does_not_start_anew(problem: Any, state: Any) -> None:
     training = _fit(problem, state, epochs=10_000, time_limit_s=0.3)
+    # The limit is looked at after each epoch, so there is one; 10,000 would take half a minute at least, 3 ms each.
     assert 1 <= len(training.epochs) < 10_000
     assert "time limit of 0.3 s" in str(training.stopped)
     assert _fit(problem, state, epochs=10_000, time_limit_s=0.3).epochs == training.epochs
@@ -189,3 +190,12 @@ def test_a_state_that_cannot_be_used_is_said_and_the_training_begins_anew(
     assert [n["loss"] for n in training.epochs] == [n["loss"] for n in _fit(problem).epochs]
     assert len(said) == 1
     assert "begins anew" in said[0]
+
+
+def test_a_removed_state_is_none(problem: Any, state: Any) -> None:
+    from resources.training.state import STATE, StateIO
+
+    with pytest.raises(Killed):
+        _fit(problem, state, die_after=3)
+    StateIO(state).remove_checkpoint(STATE)
+    assert _fit(problem, state).resumed_from == 0
