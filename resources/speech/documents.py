@@ -39,7 +39,7 @@ class Segment(BaseModel):
     """A sentence, or a part of one, without surrounding blanks; never empty.
 
     `avg_logprob`, `no_speech_prob` and `compression_ratio` are those of the window of speech it was decoded in, the
-    worst if it spans two.
+    worst if it spans two. `speaker` is a label such as `A`, if speakers were told apart.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,14 +51,64 @@ class Segment(BaseModel):
     avg_logprob: float
     no_speech_prob: float
     compression_ratio: float
+    speaker: str | None = None
+
+
+class Dropped(BaseModel):
+    """Words that were recognised and left out because they can't be trusted: when, which, and by which sign.
+
+    Times in seconds; `reason` is one of the names of `resources.speech.gate.REASONS`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    start_s: float = Field(ge=0)
+    end_s: float = Field(ge=0)
+    text: str
+    reason: str
+
+
+class Quality(BaseModel):
+    """How far a transcript can be trusted.
+
+    `vad_threshold` is the one speech was told from silence by. `kept_share`: of what a sensitive detector takes for
+    speech, the share that was listened to. `covered_share`: of that, the share that lies under words. Both 0..1, and 1
+    for a recording without speech. `decoded_again` counts the segments that were decoded once more, one by one, with
+    temperature fallback; `dropped` is what stayed bad all the same. `device_steps` are the steps down the memory
+    ladder (smaller batches, int8, the CPU) that were needed, in words.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    vad_threshold: float = Field(ge=0, le=1)
+    kept_share: float = Field(ge=0, le=1)
+    covered_share: float = Field(ge=0, le=1)
+    decoded_again: int = Field(0, ge=0)
+    dropped: tuple[Dropped, ...] = ()
+    device_steps: tuple[str, ...] = ()
+
+
+class Correction(BaseModel):
+    """That a person has edited the transcript: the name and BLAKE3 of the file it was read from, how many of its words
+    differ from the transcript it corrects, and the data version of that one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    digest: str
+    changed_words: int = Field(ge=0)
+    corrects: str
 
 
 class Transcript(Document):
     """Everything that was said in a recording of `duration_s` seconds, in order, times never running backwards.
 
     `language` is an ISO 639-1 code; `language_probability` is 1.0 if the language was set, or the model knows
-    only one. `model` is a name or a folder, `model_source` says where it came from, `reason` why it was used.
-    `settings` are the decoding settings that shape the text. `speech_s` is how many seconds held speech at all.
+    only one; `language_source` says which: `heard` (windows of speech voted), `set`, `folder` (the inbox's subfolder)
+    or `model`. `model` is a name or a folder, `model_source` says where it came from, `reason` why it was used.
+    `settings` are the decoding settings that shape the text. `speech_s` is how many seconds were listened to.
+    No segments: nobody speaks. `quality` is None, and `correction` too, in transcripts made before these were known.
     """
 
     language: str
@@ -72,6 +122,9 @@ class Transcript(Document):
     compute_type: str
     reason: str
     settings: dict[str, str | float | int | bool]
+    language_source: str = "heard"
+    quality: Quality | None = None
+    correction: Correction | None = None
 
     @property
     def words(self) -> int:

@@ -11,12 +11,18 @@ from resources.store.types import Document
 
 
 class Bullet(BaseModel):
-    """One point of the summary; `time_s` is where it is said, in seconds from the start of the recording."""
+    """One point of a summary; `time_s` is where it is said, in seconds from the start of the recording.
+
+    `quoted`: a sentence of the transcript, unchanged. `supported`: the transcript near that time holds its words with a
+    subject; always true of a quotation. What is not supported, yet kept, is marked in the notes.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     time_s: float = Field(ge=0, allow_inf_nan=False)
     text: str = Field(min_length=1)
+    quoted: bool = False
+    supported: bool = True
 
 
 class KeyTerm(BaseModel):
@@ -28,12 +34,26 @@ class KeyTerm(BaseModel):
     times_s: list[float] = Field(min_length=1)
 
 
+class Chapter(BaseModel):
+    """A stretch of the recording on one topic, `start_s` to `end_s` in seconds, with its key points in time order."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    start_s: float = Field(ge=0)
+    end_s: float = Field(ge=0)
+    title: str = Field(min_length=1)
+    points: list[Bullet]
+
+
 class Summary(Document):
     """The summary of one recording.
 
     `language` is the transcript's ISO 639-1 code; `bullets` are in time order, `key_terms` most important first;
     `method` is `extractive` (sentences of the transcript, unchanged) or the name of the model that wrote the bullets;
-    `reason` says in one sentence why that method was chosen.
+    `reason` says in one sentence why that method was chosen. `chapters` follow one another without a gap, from the
+    first word to the last; `bullets` are the summary of the whole, a chapter's `points` say more. `faithfulness` is
+    the share (0..1) of what was written, in bullets and points, that the transcript near its time supports; `dropped`
+    is what was left out because it does not. No bullets and no chapters: nobody speaks.
     """
 
     language: str
@@ -41,3 +61,6 @@ class Summary(Document):
     key_terms: list[KeyTerm]
     method: str
     reason: str
+    chapters: list[Chapter] = Field(default_factory=list)
+    faithfulness: float = Field(1.0, ge=0, le=1)
+    dropped: list[Bullet] = Field(default_factory=list)
