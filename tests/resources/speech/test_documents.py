@@ -50,7 +50,7 @@ def test_a_transcript_survives_json_with_the_types_of_its_settings() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"text": ""}, {"start_s": -0.1}, {"speaker": "A"}],
+    [{"text": ""}, {"start_s": -0.1}, {"colour": "A"}],
     ids=["empty text", "before the start", "unknown field"],
 )
 def test_a_segment_refuses_what_makes_no_sense(wrong: dict[str, object]) -> None:

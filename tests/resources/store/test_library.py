@@ -118,6 +118,7 @@ def test_what_a_person_wrote_is_kept_beside_the_new_edition(
 
 def test_publishing_the_same_again_touches_nothing(store: ArtifactStore, library: Path, made: dict[str, Path]) -> None:
     store.publish("r", made)
+
     # Being read is allowed, and moves the time of the last access; being written or replaced is not.
     def written() -> dict[Path, tuple[int, int, int]]:
         stats = {path: path.stat() for path in (library / "r").iterdir()}
