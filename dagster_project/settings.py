@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     )
     speech_batch_size: int = Field(8, ge=1, le=64, description="How many windows of speech are decoded at once.")
     speech_threads: int = Field(0, ge=0, description="CPU threads for speech recognition; 0 means all cores.")
+    speech_window_min: float = Field(
+        30, ge=1, le=240, description="Longer recordings are heard in windows of so many minutes, each kept by itself."
+    )
 
     device: str = Field(
         "auto",
@@ -68,7 +71,18 @@ class Settings(BaseSettings):
 
     summary_model: str = Field(
         "auto",
-        description="`auto` or `extractive` for the built-in summarizer, or a transformers model name or folder.",
+        description="`auto` or `extractive` for the built-in summarizer, a transformers model name or folder, or the"
+        " model's name at SCRIPTORIUM_SUMMARY_URL.",
+    )
+    summary_url: HttpUrl | None = Field(
+        None, description="An OpenAI-compatible endpoint that writes the summaries, such as http://127.0.0.1:11434/v1."
+    )
+    summary_key: SecretStr | None = Field(None, description="Sent to that endpoint as a bearer token, if set.")
+    summary_timeout_s: float = Field(120, gt=0, description="An answer of that endpoint is waited for so long.")
+    sentence_encoder: str = Field(
+        "auto",
+        description="Compares sentences for chapters and the built-in summarizer: `auto` (one that is installed, for"
+        " English), `none` (by their words), or a transformers encoder's name or folder.",
     )
 
     tracking: bool = Field(True, description="Keep trainings in MLflow as well (`make mlflow` shows them).")
