@@ -24,7 +24,7 @@ def recordings_inbox(
     """The sensor `recordings`: one run of the job `recordings` for each new recording in `folder`."""
     return inbox_sensor(
         name="recordings",
-        product=recordings(min_recording_s),
+        product=recordings(min_recording_s, folder),
         folder=folder,
         ledger=ledger,
         failures=failures,
@@ -37,8 +37,9 @@ def recordings_inbox(
         ),
         description=(
             f"Takes in the recordings dropped into {folder}, subfolders included, once they have stopped changing: one"
-            " partition and one run each, however often and under whatever names the same bytes appear. What can't be"
-            " taken in is observed on the asset `recording`, with the reason, and written to library/failures.log."
+            " partition and one run each, however often and under whatever names the same bytes appear. A folder named"
+            " as a language, such as `ru`, says which one is spoken in what lies in it. What can't be taken in is"
+            " observed on the asset `recording`, with the reason, and written to library/failures.log."
         ),
         job_name=job_name,
     )

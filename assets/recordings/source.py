@@ -33,7 +33,10 @@ recording = dg.AssetSpec(
 
 @dataclass(frozen=True)
 class Original:
-    """A recording's file as it was taken in. `created` is in UTC, `duration_s` the container's length in seconds."""
+    """A recording's file as it was taken in. `created` is in UTC, `duration_s` the container's length in seconds.
+
+    `language` is the ISO 639-1 code that a folder of the inbox names, if one does.
+    """
 
     path: Path
     name: str
@@ -43,6 +46,7 @@ class Original:
     created: datetime
     duration_s: float
     title: str
+    language: str | None = None
 
 
 def original(context: dg.AssetExecutionContext) -> Original:
@@ -85,6 +89,7 @@ def _read(metadata: Mapping[str, dg.MetadataValue]) -> Original:
         created=datetime.fromisoformat(text("created")).astimezone(UTC),
         duration_s=float(text("duration_s")),
         title=text("title"),
+        language=text("language") if "language" in metadata else None,
     )
 
 

@@ -39,7 +39,8 @@ def make_notes(
     paths = list(dict.fromkeys(path for name in names for path in expand(name, settings)))
     with opened(settings) as instance, terminal.Board(terminal.console()) as board:
         bury_orphans(instance, daemon_alive=daemon.alive(instance))
-        with recordings_intake(instance, settings.homes.intake, settings.min_recording_s) as intake:
+        homes = settings.homes
+        with recordings_intake(instance, homes.intake, settings.min_recording_s, homes.recordings_inbox) as intake:
             desk = _Desk(settings, instance, intake, board, interrupts, again=again, verbose=verbose)
             results = [desk.serve(path) for path in paths]
     return all(results)

@@ -17,6 +17,7 @@ from resources.errors import BadInput
 from resources.intake.files import Names
 from resources.intake.identity import shown
 from resources.intake.intake import Intake, Product
+from resources.intake.languages import folder_language
 
 MEDIA = frozenset({
     ".3g2", ".3gp", ".aac", ".ac3", ".aif", ".aiff", ".amr", ".asf", ".avi", ".caf", ".dv", ".f4v", ".flac",
@@ -38,8 +39,11 @@ _EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 """Cameras without a clock write 1904 or 1970."""
 
 
-def inspect_recording(path: Path, min_recording_s: float) -> Mapping[str, Any]:
-    """The metadata of one recording. Raises `BadInput` for what is no recording, has no sound or is too short."""
+def inspect_recording(path: Path, min_recording_s: float, inbox: Path | None = None) -> Mapping[str, Any]:
+    """The metadata of one recording; `language` is among it if a folder of `inbox` names one.
+
+    Raises `BadInput` for what is no recording, has no sound or is too short.
+    """
     from resources.media.container import probe
 
     info = probe(path)
@@ -53,6 +57,7 @@ def inspect_recording(path: Path, min_recording_s: float) -> Mapping[str, Any]:
         created = created.replace(tzinfo=UTC)
     if created is None or created < _EARLIEST:
         created = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    language = None if inbox is None else folder_language(path, inbox)
     streams = [*(f"video: {stream}" for stream in info.video_streams), *(f"audio: {s}" for s in info.audio_streams)]
     return {
         "duration_s": float(info.duration_s),
@@ -60,6 +65,7 @@ def inspect_recording(path: Path, min_recording_s: float) -> Mapping[str, Any]:
         "streams": dg.MetadataValue.md("\n".join(f"- {stream}" for stream in streams)),
         "title": dg.MetadataValue.text(title(info.title, path)),
         "created": dg.MetadataValue.text(created.astimezone(UTC).isoformat(timespec="seconds")),
+        **({} if language is None else {"language": dg.MetadataValue.text(language)}),
     }
 
 
@@ -69,17 +75,22 @@ def title(tag: str | None, path: Path) -> str:
     return shown(text) or "Untitled"
 
 
-def recordings(min_recording_s: float) -> Product:
-    """The product `recordings`: external asset `recording`, finished when `published` is materialized."""
+def recordings(min_recording_s: float, inbox: Path | None = None) -> Product:
+    """The product `recordings`: external asset `recording`, finished when `published` is materialized.
+
+    Folders of `inbox` may name the language of what lies in them.
+    """
     return Product(
         asset="recording",
         partitions="recordings",
         finished="published",
         names=Names(taken=MEDIA, never=OTHER),
-        inspect=functools.partial(inspect_recording, min_recording_s=min_recording_s),
+        inspect=functools.partial(inspect_recording, min_recording_s=min_recording_s, inbox=inbox),
     )
 
 
-def recordings_intake(instance: dg.DagsterInstance, ledger: Path, min_recording_s: float) -> Intake:
+def recordings_intake(
+    instance: dg.DagsterInstance, ledger: Path, min_recording_s: float, inbox: Path | None = None
+) -> Intake:
     """The intake of recordings for the command line: `with recordings_intake(…) as intake: intake.take_in(path)`."""
-    return Intake(recordings(min_recording_s), instance, ledger, sensor_name="recordings")
+    return Intake(recordings(min_recording_s, inbox), instance, ledger, sensor_name="recordings")

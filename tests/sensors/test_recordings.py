@@ -324,3 +324,17 @@ def test_what_was_forgotten_after_it_was_looked_into_is_not_asked_for(place, wav
         assert not data.asset_events
         assert not data.dynamic_partitions_requests
     assert place.keys() == []
+
+
+def test_a_folder_names_the_language_also_of_a_file_that_is_moved_into_it_later(place, wav):
+    file = wav(place.inbox / "talk.wav")
+    place.ticks(4)
+    (event,) = place.events
+    assert "language" not in event.metadata
+    folder = place.inbox / "Ru" / "week 1"
+    folder.mkdir(parents=True)
+    file.rename(folder / "talk.wav")
+    place.ticks(4)
+    assert len(place.events) == 2
+    assert place.events[-1].metadata["language"].value == "ru"
+    assert len(place.run_keys) == 1, "nothing is listened to again unasked"

@@ -27,7 +27,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 def report(instance: dg.DagsterInstance, tmp_path: Path) -> Callable[..., Path]:
     """Write a file and report it as the recording of KEY."""
 
-    def reported(name: str = "talk.mp3", content: bytes = b"sound") -> Path:
+    def reported(name: str = "talk.mp3", content: bytes = b"sound", **more: str) -> Path:
         path = tmp_path / name
         path.write_bytes(content)
         digest = blake3(content).hexdigest()
@@ -40,6 +40,7 @@ def report(instance: dg.DagsterInstance, tmp_path: Path) -> Callable[..., Path]:
             "duration_s": 61.5,
             "title": "A talk",
             "created": "2026-03-02T10:00:00+01:00",
+            **more,
         }
         instance.report_runless_asset_event(
             dg.AssetMaterialization(
@@ -64,6 +65,13 @@ def look(instance: dg.DagsterInstance) -> Callable[[], Original]:
         return found[0]
 
     return looked
+
+
+def test_the_language_of_its_folder(report: Callable[..., Path], look: Callable[[], Original]) -> None:
+    report()
+    assert look().language is None
+    report(language="ru")
+    assert look().language == "ru"
 
 
 def test_found(report: Callable[..., Path], look: Callable[[], Original]) -> None:
