@@ -15,7 +15,6 @@ from blake3 import blake3
 from dagster_project.commands import daemon, products, terminal
 from dagster_project.commands.backfill import launch_and_wait
 from dagster_project.commands.watching import POLL_S, Follower
-from dagster_project.commands.word_errors import word_error_rate
 from dagster_project.definitions import build_defs
 from dagster_project.instance import bury_orphans, dagster_home, opened
 from dagster_project.settings import PROJECT_ROOT, Settings
@@ -23,6 +22,7 @@ from resources.errors import BadInput
 from resources.intake.intake import RUN_KEY_TAG
 from resources.intake.recordings import recordings_intake
 from resources.speech.documents import Transcript
+from resources.speech.reference import error_rates
 from resources.store import records
 from resources.store.io_manager import ArtifactStore
 
@@ -115,8 +115,8 @@ def _report(
     record = records.latest(instance, dg.AssetKey("transcript"), key)
     transcript = store.load(record) if record else None
     assert isinstance(transcript, Transcript), "notes are made from a transcript"
-    rate = word_error_rate(_REFERENCE.read_text(encoding="utf-8"), transcript.text)
-    board.line(f"words heard wrong: {rate:.1%} (model {transcript.model} on {transcript.device})")
+    rates = error_rates(_REFERENCE.read_text(encoding="utf-8"), transcript.text)
+    board.line(f"words heard wrong: {rates.wer:.1%} (model {transcript.model} on {transcript.device})")
     pdf = products.library_pdf(store, instance, key)
     slides = len(list(pdf.parent.glob("slide-*.jpg"))) if pdf else 0
     took = "" if took_s is None else f", {terminal.duration(took_s)} in all"
