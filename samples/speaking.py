@@ -27,6 +27,17 @@ def flite(text: str) -> Any:
     return _speak("flite", "apt-get install flite", ["flite", "-voice", "slt", "-f", "{text}", "-o", "{wav}"], text)
 
 
+def flite_phones(text: str) -> tuple[Any, list[tuple[str, float, float]]]:
+    """As `flite`, with the sounds it is made of: name, first and last second."""
+    samples = flite(text)
+    listed = subprocess.run(
+        ["flite", "-voice", "slt", "-psdur", "-t", text, "none"], capture_output=True, text=True, check=True
+    ).stdout
+    ends = [part.rsplit(":", 1) for part in listed.split()]
+    starts = [0.0, *(float(end) for _, end in ends)]
+    return samples, [(name, start, float(end)) for (name, end), start in zip(ends, starts, strict=False)]
+
+
 def festival(text: str) -> Any:
     """Russian speech by festival's voice `msu_ru_nsh_clunits`: int16 samples, mono, 16 kHz."""
     command = ["text2wave", "-eval", "(voice_msu_ru_nsh_clunits)", "-o", "{wav}", "{text}"]

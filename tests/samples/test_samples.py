@@ -36,13 +36,36 @@ def test_russian_lecture(repo: Path) -> None:
         assert 50 < container.duration / 1e6 < 80
 
 
+def test_song(repo: Path) -> None:
+    path = repo / "samples/song.ogg"
+    assert path.stat().st_size < 200_000  # it is in every checkout
+    with av.open(str(path)) as container:
+        assert container.duration / 1e6 == pytest.approx(42.0, abs=0.1)  # 84 beats of half a second
+        (stream,) = container.streams
+        assert (stream.codec_context.codec.canonical_name, stream.layout.name) == ("opus", "mono")
+
+
+def test_sounds_are_the_same_each_time(repo: Path) -> None:
+    code = (
+        "import sounds as s, hashlib; made = [s.band(3), s.white(3, 0.05), s.pink(3, 0.05)];"
+        "print([(len(x), round(float(abs(x).max()), 1), hashlib.sha256(s.samples(x)).hexdigest()) for x in made])"
+    )
+    command = [sys.executable, "-c", code]
+    first, second = (
+        subprocess.run(command, cwd=repo / "samples", capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    )
+    assert first == second
+    assert first.count("(48000, 0.") == 3
+
+
 def test_texts_have_no_digits(repo: Path) -> None:
     """Numbers may be written in two ways, and a word error rate would count one of them as wrong."""
-    for name in ("lecture.txt", "lecture_ru.txt"):
+    for name in ("lecture.txt", "lecture_ru.txt", "song.txt"):
         assert not any(sign.isdigit() for sign in (repo / "samples" / name).read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("script", ["make_lecture.py", "make_lecture_ru.py"])
+@pytest.mark.parametrize("script", ["make_lecture.py", "make_lecture_ru.py", "make_song.py"])
 def test_missing_synthesizer_is_named(repo: Path, tmp_path: Path, script: str) -> None:
     command = [sys.executable, str(repo / "samples" / script), str(tmp_path)]
     result = subprocess.run(command, capture_output=True, text=True, env={"PATH": str(tmp_path)})
