@@ -36,6 +36,7 @@ from jobs.training import training_jobs
 from jobs.upkeep import upkeep_jobs, upkeep_schedules
 from resources.notes.typesetting import Typesetter
 from resources.speech.recognition import Speech
+from resources.speech.speakers import Speakers
 from resources.store.io_manager import ArtifactIOManager, ArtifactStore
 from resources.summary.summarizing import Summarizer
 from resources.tracking import Tracking
@@ -109,6 +110,7 @@ def _resources(settings: Settings) -> Mapping[str, Any]:
             cache=str(homes.cache),
             offline=settings.offline,
         ),
+        "speakers": Speakers(enabled=settings.speakers, device=settings.device),
         "summarizer": Summarizer(
             model=settings.summary_model, device=settings.device, cache=str(homes.cache), offline=settings.offline
         ),

