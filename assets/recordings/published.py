@@ -1,4 +1,4 @@
-"""What people open: notes and subtitles of a recording in the library.
+"""What people open: notes, subtitles and transcript of a recording in the library.
 
 Belongs here: which files go where. Does not belong here: how files are replaced there (`resources/store/library.py`).
 
@@ -20,8 +20,8 @@ from resources.store.types import Files
     group_name="recordings",
     partitions_def=recordings_partitions,
     description="The recording's folder in the library, `recordings/<partition key>/`, with `notes.pdf`, `notes.md`, "
-    "its `slide-*.jpg`, `transcript.srt` and `transcript.vtt`. Each file is replaced as a whole. The value is the list "
-    "of these files with their digests.",
+    "its `slide-*.jpg`, and `transcript` as srt, vtt, txt, md and json. Each file is replaced as a whole. The value is "
+    "the list of these files with their digests.",
     kinds={"python", "file"},
     owners=["team:scriptorium"],
     code_version="1",
@@ -29,7 +29,7 @@ from resources.store.types import Files
 def published(
     context: dg.AssetExecutionContext, notes: Files, subtitles: Files, store: ArtifactStore
 ) -> dg.MaterializeResult:
-    """Copy notes and subtitles into the library."""
+    """Copy notes and transcript into the library."""
     with failures():
         folder = f"recordings/{context.partition_key}"
         paths = {name: files.path(name) for files in (notes, subtitles) for name in files}

@@ -1,7 +1,7 @@
-"""The subtitles of a recording, in the two formats players read.
+"""The transcript of a recording for players, people and other programs: subtitles, plain text, Markdown, JSON.
 
 Belongs here: the asset and its checks. Does not belong here: how cues are cut and written
-(`resources/speech/subtitles.py`).
+(`resources/speech/subtitles.py`), the other formats (`resources/speech/exports.py`).
 """
 
 from itertools import pairwise
@@ -12,6 +12,7 @@ from dagster_project.partitions import recordings_partitions
 from resources.checks import partition_check
 from resources.errors import failures
 from resources.speech.documents import Transcript
+from resources.speech.exports import as_json, markdown, txt
 from resources.speech.subtitles import (
     CHARACTERS_PER_S,
     LINE,
@@ -36,12 +37,14 @@ _PREVIEW_CUES = 20
     group_name="recordings",
     kinds={"python", "file"},
     owners=["team:scriptorium"],
-    code_version="1",
+    code_version="2",
     # Named here: with checks beside the value, Dagster reads no type off the annotation.
     dagster_type=Files,
     description=(
         f"Subtitles as `transcript.srt` and `transcript.vtt`: at most {LINES} lines of {LINE} characters and "
-        f"{LONGEST_S:.0f} seconds, cut where sentences and clauses end. Made from the words of the transcript."
+        f"{LONGEST_S:.0f} seconds, cut where sentences and clauses end; and the transcript as `transcript.txt` (plain),"
+        " `transcript.md` (with times) and `transcript.json` (every word with its times and probability). Each of them "
+        "but the Markdown, edited, can be given back with `scriptorium correct`. Without speech there is no cue."
     ),
     check_specs=[
         partition_check(
@@ -49,20 +52,32 @@ _PREVIEW_CUES = 20
             asset="subtitles",
             partitions_def=recordings_partitions,
             blocking=True,
-            description="Both files read back as the same cues, in order, without overlap, within the recording.",
+            description=(
+                "Both subtitle files read back as the same cues, in order, without overlap, within the recording; there"
+                " are some if words were said. If not, it is a fault of the program: report it with the transcript."
+            ),
         ),
         partition_check(
             "cues_readable_by_people",
             asset="subtitles",
             partitions_def=recordings_partitions,
-            description=f"Lines fit, and nine of ten cues give a second for each {CHARACTERS_PER_S * 1.5:.0f} letters",
+            description=(
+                f"Lines fit, and nine of ten cues give a second for each {CHARACTERS_PER_S * 1.5:.0f} letters. If not,"
+                " somebody speaks fast: shorten the text with `scriptorium correct` if it is to be read."
+            ),
         ),
     ],
 )
 def subtitles(transcript: Transcript) -> dg.MaterializeResult:
     with failures():
         cues = cues_of(transcript)
-        files = {"transcript.srt": srt(cues), "transcript.vtt": vtt(cues)}
+        files = {
+            "transcript.srt": srt(cues),
+            "transcript.vtt": vtt(cues),
+            "transcript.txt": txt(transcript),
+            "transcript.md": markdown(transcript),
+            "transcript.json": as_json(transcript),
+        }
     return dg.MaterializeResult(
         value=Files({name: text.encode() for name, text in files.items()}),
         metadata={
@@ -70,28 +85,30 @@ def subtitles(transcript: Transcript) -> dg.MaterializeResult:
             "preview": dg.MetadataValue.md(_preview(cues)),
         },
         check_results=[
-            _for_players(cues, files["transcript.srt"], files["transcript.vtt"], transcript.duration_s),
+            _for_players(cues, files["transcript.srt"], files["transcript.vtt"], transcript),
             _for_people(cues),
         ],
     )
 
 
 def _preview(cues: list[Cue]) -> str:
+    if not cues:
+        return "No words were recognised, so there are no cues."
     lines = [f"- **{clock(cue.start_s)}** {' / '.join(cue.lines)}" for cue in cues[:_PREVIEW_CUES]]
     more = len(cues) - _PREVIEW_CUES
     return "\n".join([*lines, "", f"… and {more} more cues"] if more > 0 else lines)
 
 
-def _for_players(cues: list[Cue], as_srt: str, as_vtt: str, duration_s: float) -> dg.AssetCheckResult:
+def _for_players(cues: list[Cue], as_srt: str, as_vtt: str, transcript: Transcript) -> dg.AssetCheckResult:
     try:
         differ = [name for name, read in (("srt", read_srt(as_srt)), ("vtt", read_vtt(as_vtt))) if read != cues]
     except ValueError as error:
         differ = [str(error)]
-    wrong = [cue for cue in cues if not 0 <= cue.start_s < cue.end_s <= duration_s]
+    wrong = [cue for cue in cues if not 0 <= cue.start_s < cue.end_s <= transcript.duration_s]
     wrong += [later for earlier, later in pairwise(cues) if later.start_s < earlier.end_s]
     return dg.AssetCheckResult(
         check_name="cues_readable_by_players",
-        passed=bool(cues) and not differ and not wrong,
+        passed=bool(cues) == bool(transcript.words) and not differ and not wrong,
         metadata={
             "cues": len(cues),
             "differ": ", ".join(differ) or "none",
