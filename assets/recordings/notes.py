@@ -27,12 +27,13 @@ _PREVIEW_CHARS = 2000
 @dg.asset(  # type: ignore[call-overload]  # dagster_type takes a class, too
     group_name="recordings",
     partitions_def=recordings_partitions,
-    description="The notes: `notes.pdf` with title, summary, key terms, slides and transcript, every part with its "
-    "time in the recording, and a last page that says how they came about; `notes.md` with the same in Markdown, and "
-    "the slides it shows, `slide-*.jpg`. Signs that no installed font has are replaced in the PDF, kept in Markdown.",
+    description="The notes: `notes.pdf` with title, summary, key terms and contents, then chapter by chapter the key "
+    "points, slides and transcript, every part with its time in the recording, and a last page that says how they came "
+    "about; `notes.md` with the same in Markdown, and the slides it shows, `slide-*.jpg`. What can't be trusted stands "
+    "on page one. Signs that no installed font has are replaced in the PDF, kept in Markdown.",
     kinds={"python", "pdf", "markdown"},
     owners=["team:scriptorium"],
-    code_version="1",
+    code_version="2",
     # With check specs Dagster takes no type from a MaterializeResult's annotation, and would expect no value.
     dagster_type=Files,
     check_specs=[
@@ -41,13 +42,14 @@ _PREVIEW_CHARS = 2000
             asset="notes",
             partitions_def=recordings_partitions,
             blocking=True,
-            description="The PDF opens, and its text layer holds the title, the summary's bullets and the key terms.",
+            description="The PDF opens, and its text layer holds the title, the bullets and the key terms, or "
+            "the statement that nobody speaks.",
         ),
         partition_check(
             "all_transcript_words_in_pdf",
             asset="notes",
             partitions_def=recordings_partitions,
-            description="Every paragraph of the transcript stands in the PDF's text layer, whole and in order.",
+            description="All titles, points and paragraphs are in the PDF's text layer, whole and in order.",
         ),
         partition_check(
             "all_glyphs_available",
@@ -74,15 +76,16 @@ def notes(
 
 def _metadata(done: Typeset, slides: int) -> dict[str, dg.MetadataValue]:
     picture = base64.b64encode(done.first_page()).decode()
+    told = (done.printed.statement, *done.printed.warnings)
     return {
         "first_page": dg.MetadataValue.md(f"![first page of the notes](data:image/png;base64,{picture})"),
         "pages": dg.MetadataValue.int(done.pages),
         "words": dg.MetadataValue.int(done.printed.speech_total),
         "slides": dg.MetadataValue.int(slides),
-        "sections": dg.MetadataValue.int(len(done.printed.sections)),
+        "chapters": dg.MetadataValue.int(sum(bool(chapter.title) for chapter in done.printed.chapters)),
         "glyphs_replaced": dg.MetadataValue.int(done.glyphs_replaced),
         "pdf_bytes": dg.MetadataValue.int(len(done.pdf)),
-        "warnings": dg.MetadataValue.md("\n".join(f"- {text}" for text in done.printed.warnings) or "none"),
+        "warnings": dg.MetadataValue.md("\n".join(f"- {text}" for text in told if text) or "none"),
         "preview": dg.MetadataValue.md(_preview(done.markdown)),
     }
 

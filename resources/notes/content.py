@@ -1,35 +1,50 @@
 """What notes hold and in which order, whatever they are written as.
 
 Belongs here: the content model and how it follows from transcript, summary and slides. Does not belong here: cutting
-the speech into sections and paragraphs (`sections.py`), pages and files (`pdf.py`, `markdown.py`).
+the speech into sections and paragraphs (`sections.py`), what a reader is warned of and how the notes came about
+(`trust.py`), pages and files (`pdf.py`, `markdown.py`).
 Pure: no Dagster. The content holds nothing of the run that makes it, so the same input gives the same bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from resources.notes.sections import Picture, Section, Word, cut_sections
+from resources.notes import trust
+from resources.notes.sections import (
+    Block,
+    Omission,
+    Paragraph,
+    Picture,
+    Said,
+    Section,
+    Word,
+    cut_chapters,
+    cut_sections,
+)
 from resources.notes.wording import Wording, wording
-from resources.speech.documents import Transcript
-from resources.summary.documents import Summary
+from resources.speech.documents import Transcript, word_separator
+from resources.summary.documents import Bullet, Summary
 from resources.timecode import clock
 
 UNCERTAIN = 0.4  # a word with a lower probability is set in grey
-_DOUBTFUL_LANGUAGE = 0.7
-_DOUBTFUL_SHARE = 0.15
+UNSUPPORTED = "†"  # stands after a point whose words the transcript does not hold
 _TIMES_PER_TERM = 3  # the first few moments; more would bury the terms
-_UNSPACED = {"ja", "zh", "yue", "th", "lo", "my", "km", "bo"}  # languages whose words are not set apart by blanks
 
 
 @dataclass(frozen=True)
 class Timed:
-    """A text and the moment, in seconds, it belongs to."""
+    """A point of the summary and the moment, in seconds, it belongs to.
+
+    `quoted`: a sentence of the transcript; `supported`: the transcript near that moment holds its words.
+    """
 
     time_s: float
     text: str
+    quoted: bool = False
+    supported: bool = True
 
 
 @dataclass(frozen=True)
@@ -38,6 +53,29 @@ class Term:
 
     text: str
     times_s: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A stretch of the recording on one topic, from `start_s` on: its key points, then its slides and words.
+
+    A recording without chapters is one chapter with an empty title.
+    """
+
+    start_s: float
+    title: str
+    points: tuple[Timed, ...]
+    sections: tuple[Section, ...]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the contents: the `key` of the place, its second, its name, and what distinguishes it (`Slide 3`)."""
+
+    key: str
+    start_s: float
+    text: str
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,7 +93,8 @@ class Origin:
 class Notes:
     """Everything the notes say, in the order in which they say it.
 
-    `spacing` is what stands between two words of the transcript; `provenance` is label and value of each row.
+    `statement` stands in place of a summary where no words were recognised. `spacing` is what stands between two words
+    of the transcript; `provenance` is label and value of each row. `corrected` says who changed the words, if anybody.
     """
 
     origin: Origin
@@ -64,15 +103,29 @@ class Notes:
     warnings: tuple[str, ...]
     bullets: tuple[Timed, ...]
     terms: tuple[Term, ...]
-    sections: tuple[Section, ...]
+    chapters: tuple[Chapter, ...]
     provenance: tuple[tuple[str, str], ...]
+    statement: str = ""
+    corrected: str = ""
     spacing: str = " "
 
     @property
     def quiet_line(self) -> str:
-        """File, day and duration in one line."""
-        parts = (self.origin.name, self.words.day(self.origin.created), clock(self.origin.duration_s))
-        return " · ".join(parts)
+        """File, day, duration, and whether a person corrected the words, in one line."""
+        parts = (self.origin.name, self.words.day(self.origin.created), clock(self.origin.duration_s), self.corrected)
+        return " · ".join(part for part in parts if part)
+
+    @property
+    def has_chapters(self) -> bool:
+        return any(chapter.title for chapter in self.chapters)
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        return tuple(section for chapter in self.chapters for section in chapter.sections)
+
+    @property
+    def paragraphs(self) -> tuple[Paragraph, ...]:
+        return tuple(block for section in self.sections for block in section.paragraphs)
 
     @property
     def slide_total(self) -> int:
@@ -80,12 +133,22 @@ class Notes:
 
     @property
     def has_uncertain(self) -> bool:
-        return any(word.uncertain for section in self.sections for block in section.paragraphs for word in block.words)
+        return any(word.uncertain for block in self.paragraphs for word in block.words)
+
+    @property
+    def has_unsupported(self) -> bool:
+        points = (point for chapter in self.chapters for point in chapter.points)
+        return not all(point.supported for point in (*self.bullets, *points))
 
     @property
     def uncertain_note(self) -> str:
         """What grey words mean."""
-        return self.words.uncertain.format(limit=f"{UNCERTAIN:.1f}")
+        return self.words.uncertain.format(limit=self.words.number(UNCERTAIN, 1))
+
+    @property
+    def unsupported_note(self) -> str:
+        """What the mark after a point means."""
+        return self.words.unsupported.format(mark=UNSUPPORTED)
 
     @property
     def body_heading(self) -> str:
@@ -94,27 +157,36 @@ class Notes:
     @property
     def speech_total(self) -> int:
         """How many words the transcript has."""
-        return sum(len(block.words) for section in self.sections for block in section.paragraphs)
+        return sum(len(block.words) for block in self.paragraphs)
 
     def mapped(self, change: Callable[[str], str]) -> Notes:
         """The same notes with every text but their own words put through `change`; a word left empty is dropped."""
 
-        def section(old: Section) -> Section:
-            blocks = []
-            for block in old.paragraphs:
+        def points(old: Sequence[Timed]) -> tuple[Timed, ...]:
+            return tuple(replace(point, text=change(point.text)) for point in old)
+
+        def blocks(old: Sequence[Block]) -> Iterator[Block]:
+            for block in old:
+                if isinstance(block, Omission):
+                    yield block
+                    continue
                 changed = (replace(word, text=change(word.text)) for word in block.words)
                 if words := tuple(word for word in changed if word.text):
-                    blocks.append(replace(block, words=words))
-            return replace(old, paragraphs=tuple(blocks))
+                    yield Paragraph(words, change(block.speaker) if block.speaker else None)
+
+        def chapter(old: Chapter) -> Chapter:
+            sections = tuple(replace(section, blocks=tuple(blocks(section.blocks))) for section in old.sections)
+            return replace(old, title=change(old.title), points=points(old.points), sections=sections)
 
         return replace(
             self,
             origin=replace(self.origin, title=change(self.origin.title), name=change(self.origin.name)),
             warnings=tuple(change(text) for text in self.warnings),
-            bullets=tuple(replace(bullet, text=change(bullet.text)) for bullet in self.bullets),
+            bullets=points(self.bullets),
             terms=tuple(replace(term, text=change(term.text)) for term in self.terms),
-            sections=tuple(section(old) for old in self.sections),
+            chapters=tuple(chapter(old) for old in self.chapters),
             provenance=tuple((label, change(value)) for label, value in self.provenance),
+            corrected=change(self.corrected),
         )
 
     def with_missing_glyphs(self, count: int, stand_in: str) -> Notes:
@@ -124,7 +196,7 @@ class Notes:
             return replace(self, provenance=tuple(rows))
         warning = self.words.warn_glyphs.format(count=count, stand_in=stand_in)
         warnings = (*self.warnings, warning)
-        rows[-1] = (self.words.warnings, " ".join(warnings))
+        rows[-1] = (self.words.warnings, " ".join([*filter(None, [self.statement]), *warnings]))
         return replace(self, provenance=tuple(rows), warnings=warnings)
 
 
@@ -137,100 +209,106 @@ def compose(
 ) -> Notes:
     """The notes on one recording. `pictures` are its slides in time order; `versions` is software by name."""
     words = wording(transcript.language)
-    said = _said(transcript)
-    warnings = tuple(_warnings(transcript, said, words))
+    said = _said(transcript, words)
+    spoken = [item for item in said if isinstance(item, Word)]
+    statement = "" if spoken else trust.statement(origin.duration_s, transcript, words)
+    share = sum(word.uncertain for word in spoken) / len(spoken) if spoken else 0.0
+    warnings = tuple(trust.warnings(transcript, summary, share, words))
     return Notes(
         origin=origin,
         language=transcript.language,
         words=words,
         warnings=warnings,
-        bullets=tuple(Timed(bullet.time_s, bullet.text) for bullet in summary.bullets),
+        bullets=_timed(summary.bullets),
         terms=tuple(Term(term.term, tuple(term.times_s[:_TIMES_PER_TERM])) for term in summary.key_terms),
-        sections=tuple(cut_sections(said, pictures)),
-        provenance=tuple(_provenance(origin, transcript, summary, versions, warnings, words)),
-        spacing="" if transcript.language in _UNSPACED else " ",
+        chapters=_chapters(said, summary if spoken else None, pictures),
+        provenance=(
+            (words.file, origin.name),
+            (words.digest, origin.digest),
+            (words.recorded, f"{words.day(origin.created)}, {origin.created:%H:%M} UTC"),
+            (words.duration, clock(origin.duration_s)),
+            *trust.provenance(transcript, summary, words),
+            (words.versions, ", ".join(f"{name} {version}" for name, version in versions.items())),
+            (words.warnings, " ".join([*filter(None, [statement]), *warnings]) or words.none),
+        ),
+        statement=statement,
+        corrected=trust.correction(transcript, words),
+        spacing=word_separator(transcript.language),
     )
 
 
-def contents(notes: Notes, most: int = 40) -> list[tuple[int, Section]]:
-    """The sections to list, with their numbers from 0; none if there is only one, evenly thinned out above `most`."""
-    if len(notes.sections) < 2:
+def contents(notes: Notes, most: int = 40) -> list[Entry]:
+    """The chapters, or without any the sections; none if there is only one, evenly thinned out above `most`."""
+    if notes.has_chapters:
+        entries = [
+            Entry(f"chapter:{number}", chapter.start_s, chapter.title) for number, chapter in enumerate(notes.chapters)
+        ]
+    else:
+        entries = [
+            Entry(f"section:{number}", section.start_s, section.opening(notes.spacing), section_label(notes, section))
+            for number, section in enumerate(notes.sections)
+        ]
+    if len(entries) < 2:
         return []
-    numbered = list(enumerate(notes.sections))
-    if len(numbered) <= most:
-        return numbered
+    if len(entries) <= most:
+        return entries
     apart = notes.origin.duration_s / most
-    listed: list[tuple[int, Section]] = []
-    for number, section in numbered:
-        if not listed or section.start_s >= listed[-1][1].start_s + apart:
-            listed.append((number, section))
+    listed: list[Entry] = []
+    for entry in entries:
+        if not listed or entry.start_s >= listed[-1].start_s + apart:
+            listed.append(entry)
     return listed
 
 
 def section_label(notes: Notes, section: Section) -> str:
-    """`Slide 3`, `Slides 3–5` or `Part 2`."""
-    if not section.pictures:
-        return notes.words.part.format(number=section.part)
-    last = section.first_slide + len(section.pictures) - 1
-    number = str(last) if last == section.first_slide else f"{section.first_slide}–{last}"
-    return notes.words.slide.format(number=number)
+    """`Slide 3`, `Slides 3–5` or `Part 2`; nothing for a stretch of a chapter without slides."""
+    if section.pictures:
+        last = section.first_slide + len(section.pictures) - 1
+        number = str(last) if last == section.first_slide else f"{section.first_slide}–{last}"
+        return notes.words.slide.format(number=number)
+    return notes.words.part.format(number=section.part) if section.part else ""
 
 
-def _said(transcript: Transcript) -> list[Word]:
-    said: list[Word] = []
+def omission_text(notes: Notes, omission: Omission) -> str:
+    """The mark that stands where something was left out."""
+    words = notes.words
+    reasons = [words.reasons[reason] for reason in omission.reasons if reason in words.reasons]
+    return (words.left_out if omission.passages == 1 else words.left_out_some).format(
+        start=clock(omission.start_s),
+        end=clock(omission.end_s),
+        count=omission.passages,
+        reason="; ".join(reasons) or words.untrustworthy,
+    )
+
+
+def _timed(bullets: Sequence[Bullet]) -> tuple[Timed, ...]:
+    return tuple(Timed(bullet.time_s, bullet.text, bullet.quoted, bullet.supported) for bullet in bullets)
+
+
+def _chapters(said: Sequence[Said], summary: Summary | None, pictures: Sequence[Picture]) -> tuple[Chapter, ...]:
+    if summary is None or not summary.chapters:
+        return (Chapter(0.0, "", (), tuple(cut_sections(said, pictures))),)
+    sections = cut_chapters(said, pictures, [chapter.start_s for chapter in summary.chapters])
+    return tuple(
+        Chapter(chapter.start_s, chapter.title, _timed(chapter.points), tuple(cut))
+        for chapter, cut in zip(summary.chapters, sections, strict=True)
+    )
+
+
+def _said(transcript: Transcript, words: Wording) -> list[Said]:
+    said: list[Said] = []
     for segment in transcript.segments:
         timed = [(word.start_s, word.end_s, word.text, word.probability) for word in segment.words]
         if not timed:  # a model without word times: spread the words evenly over the segment
             texts = segment.text.split()
-            step = (segment.end_s - segment.start_s) / len(texts)
+            step = (segment.end_s - segment.start_s) / max(len(texts), 1)
             starts = [segment.start_s + step * number for number in range(len(texts))]
             timed = [(start, start + step, text, 1.0) for start, text in zip(starts, texts, strict=True)]
+        speaker = words.named(segment.speaker) if segment.speaker else None
         for start_s, end_s, text, probability in timed:
             # One "word" may hold a blank ("10 000"): it is still several tokens on the page.
-            said += [Word(start_s, end_s, token, probability < UNCERTAIN) for token in text.split()]
+            said += [Word(start_s, end_s, token, probability < UNCERTAIN, speaker) for token in text.split()]
+    if transcript.quality:
+        said += [Omission(gap.start_s, gap.end_s, 1, (gap.reason,)) for gap in transcript.quality.dropped]
+        said.sort(key=lambda item: item.start_s)  # stable: words keep their order
     return said
-
-
-def _warnings(transcript: Transcript, said: Sequence[Word], words: Wording) -> list[str]:
-    found = []
-    if not said:
-        found.append(words.warn_no_words)
-    if transcript.language_probability < _DOUBTFUL_LANGUAGE:
-        probability = f"{transcript.language_probability:.2f}"
-        found.append(words.warn_language.format(language=transcript.language, probability=probability))
-    share = sum(word.uncertain for word in said) / len(said) if said else 0.0
-    if share > _DOUBTFUL_SHARE:
-        found.append(words.warn_uncertain.format(percent=round(share * 100)))
-    return found
-
-
-def _provenance(
-    origin: Origin,
-    transcript: Transcript,
-    summary: Summary,
-    versions: Mapping[str, str],
-    warnings: Sequence[str],
-    words: Wording,
-) -> list[tuple[str, str]]:
-    heard = words.speech_value.format(
-        model=transcript.model,
-        source=transcript.model_source,
-        device=transcript.device,
-        compute_type=transcript.compute_type,
-    )
-    language = words.language_value.format(
-        language=transcript.language, probability=f"{transcript.language_probability:.2f}"
-    )
-    return [
-        (words.file, origin.name),
-        (words.digest, origin.digest),
-        (words.recorded, f"{words.day(origin.created)}, {origin.created:%H:%M} UTC"),
-        (words.duration, clock(origin.duration_s)),
-        (words.language, language),
-        (words.speech, heard),
-        (words.reason, transcript.reason),
-        (words.settings, ", ".join(f"{name} {value}" for name, value in sorted(transcript.settings.items()))),
-        (words.summary_method, f"{summary.method}. {summary.reason}"),
-        (words.versions, ", ".join(f"{name} {version}" for name, version in versions.items())),
-        (words.warnings, " ".join(warnings) or words.no_warnings),
-    ]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from resources.notes.content import Notes, contents, section_label
-from resources.notes.sections import Section
+from resources.notes.content import UNSUPPORTED, Entry, Notes, Timed, contents, omission_text, section_label
+from resources.notes.sections import Omission, Section
 from resources.timecode import clock
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#!<>&|~$^=])")
@@ -42,8 +42,9 @@ def _blocks(notes: Notes) -> Iterator[str]:
     for warning in notes.warnings:
         yield f"**{escape(warning)}**"
     yield f"## {words.summary}"
-    bullets = [f"- {_time(bullet.time_s)} {escape(bullet.text)}" for bullet in notes.bullets]
-    yield "\n".join(bullets) or escape(words.no_summary)
+    yield _points(notes.bullets) or escape(notes.statement or words.no_summary)
+    if notes.has_unsupported:
+        yield f"*{escape(notes.unsupported_note)}*"
     if notes.terms:
         yield f"## {words.key_terms}"
         yield " · ".join(
@@ -51,34 +52,45 @@ def _blocks(notes: Notes) -> Iterator[str]:
         )
     if listed := contents(notes):
         yield f"## {words.contents}"
-        yield "\n".join(f"- {_time(section.start_s)} {_name(notes, section)}" for _, section in listed)
-    yield f"## {notes.body_heading}"
-    yield from _body(notes)
+        yield "\n".join(f"- {_time(entry.start_s)} {_name(entry)}" for entry in listed)
+    if notes.sections and not notes.has_chapters:
+        yield f"## {notes.body_heading}"
+    if notes.has_uncertain:
+        yield f"*{escape(notes.uncertain_note)}*"
+    for chapter in notes.chapters:
+        if chapter.title:
+            yield f"## {_time(chapter.start_s)} {escape(chapter.title)}"
+        if chapter.points:
+            yield _points(chapter.points)
+        for section in chapter.sections:
+            yield from _section(notes, section)
     yield f"## {words.about}"
     yield "\n".join(f"- **{escape(label)}:** {escape(value)}" for label, value in notes.provenance)
 
 
-def _body(notes: Notes) -> Iterator[str]:
-    if not notes.speech_total and not notes.slide_total:
-        yield escape(notes.words.no_words)
-    if notes.has_uncertain:
-        yield f"*{escape(notes.uncertain_note)}*"
-    single = len(notes.sections) == 1
-    for section in notes.sections:
-        if not section.pictures and not single:
-            yield f"### {escape(section_label(notes, section))}"
-        for number, picture in enumerate(section.pictures, start=section.first_slide):
-            name = notes.words.slide_of.format(number=number, total=notes.slide_total)
-            yield f"![{escape(name)}]({picture.name})"
-            yield f"*{escape(name)}* · {_time(picture.time_s)}"
-        for block in section.paragraphs:
-            text = notes.spacing.join(word.text for word in block.words)
-            yield f"{_time(block.start_s)} {escape(text)}"
+def _section(notes: Notes, section: Section) -> Iterator[str]:
+    if section.part and len(notes.sections) > 1:
+        yield f"### {escape(section_label(notes, section))}"
+    for number, picture in enumerate(section.pictures, start=section.first_slide):
+        name = notes.words.slide_of.format(number=number, total=notes.slide_total)
+        yield f"![{escape(name)}]({picture.name})"
+        yield f"*{escape(name)}* · {_time(picture.time_s)}"
+    for block in section.blocks:
+        if isinstance(block, Omission):
+            yield f"{_time(block.start_s)} *{escape(omission_text(notes, block))}*"
+            continue
+        speaker = f"**{escape(block.speaker)}** " if block.speaker else ""
+        yield f"{_time(block.start_s)} {speaker}{escape(block.text(notes.spacing))}"
 
 
-def _name(notes: Notes, section: Section) -> str:
-    label, opening = section_label(notes, section), section.opening(notes.spacing)
-    return escape(f"{label}. {opening}" if opening else label)
+def _points(points: Sequence[Timed]) -> str:
+    marks = ("" if point.supported else UNSUPPORTED for point in points)
+    lines = zip(points, marks, strict=True)
+    return "\n".join(f"- {_time(point.time_s)} {escape(point.text)}{mark}" for point, mark in lines)
+
+
+def _name(entry: Entry) -> str:
+    return escape(". ".join(part for part in (entry.label, entry.text) if part))
 
 
 def _time(seconds: float) -> str:

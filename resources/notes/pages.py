@@ -33,7 +33,8 @@ class Row:
     `baseline` is how far below its top the text stands. `keep`: the next row stands on the same page. `space`: left out
     where a page begins. `boxed`: part of the tinted box. `start_s`: the moment of its first word, if it is transcript.
     `key`: the place links lead to. `outline`: level and title. `chapter`: what the running head says from here on.
-    `page_of`: key of the place whose page number stands at the right end. `footnote`: stands at the foot of its page.
+    `page_of`: key of the place whose page number stands at the right end. `footnote`: lines at the foot of its page.
+    `tag`: a part of the document of this PDF structure type begins here; without one the part before goes on.
     """
 
     height: float = GRID
@@ -49,19 +50,17 @@ class Row:
     outline: tuple[int, str] | None = None
     chapter: str | None = None
     page_of: str | None = None
-    footnote: Line | None = None
+    footnote: tuple[Line, ...] = ()
+    tag: str = ""
 
 
 @dataclass
 class Page:
-    """Rows with the y of their tops, a footnote if there is one, and the chapter the page begins in."""
+    """Rows with the y of their tops, the lines of its footnotes, and the chapter the page begins in."""
 
     rows: list[tuple[float, Row]] = field(default_factory=list)
-    footnote: Line | None = None
+    footnotes: list[Line] = field(default_factory=list)
     chapter: str = ""
-
-
-FOOTNOTE = 2 * GRID  # the note and a blank line above it
 
 
 def paginate(rows: Sequence[Row], height: float) -> list[Page]:
@@ -70,15 +69,13 @@ def paginate(rows: Sequence[Row], height: float) -> list[Page]:
     y, room = 0.0, height
     chapter = ""
     for group in _groups(rows):
-        note = next((row.footnote for row in group if row.footnote), None)
+        notes = [line for row in group for line in row.footnote]
         needed = sum(row.height for row in group)
-        reserve = FOOTNOTE if note else 0.0
-        if pages[-1].rows and (group[0].new_page or y + needed + reserve > room + 0.01):
+        if pages[-1].rows and (group[0].new_page or y + needed + _reserve(pages[-1], notes) > room + 0.01):
             pages.append(Page())
             y, room = 0.0, height
-        if note:
-            pages[-1].footnote = note
-            room -= FOOTNOTE
+        room -= _reserve(pages[-1], notes)
+        pages[-1].footnotes += notes
         for row in group:
             if pages[-1].rows and y + row.height > room + 0.01:
                 pages.append(Page())
@@ -93,6 +90,11 @@ def paginate(rows: Sequence[Row], height: float) -> list[Page]:
             page.rows.append((y, row))
             y += row.height
     return pages
+
+
+def _reserve(page: Page, lines: Sequence[Line]) -> float:
+    """What more footnotes take from a page: their lines and, above the first, a blank one."""
+    return (len(lines) + (not page.footnotes)) * GRID if lines else 0.0
 
 
 def _groups(rows: Sequence[Row]) -> Iterator[list[Row]]:

@@ -1,12 +1,14 @@
 """Pages to a PDF file, by fpdf2.
 
-Belongs here: drawing, links, outline, the file's own metadata. Does not belong here: any decision about looks
-(`rows.py`) or page ends (`pages.py`). Pure. The same notes, slides and fonts give the same bytes.
+Belongs here: drawing, links, outline, structure, the file's own metadata. Does not belong here: any decision about
+looks (`look.py`, `rows.py`, `body.py`) or page ends (`pages.py`). Pure. The same notes, slides and fonts give the same
+bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
@@ -15,8 +17,9 @@ from typing import TYPE_CHECKING
 from resources.notes.content import Notes
 from resources.notes.fonts import Face
 from resources.notes.lines import Measure, Run, Style
-from resources.notes.pages import Page, Places, Row, paginate
-from resources.notes.rows import FORMATS, HAIRLINE, SMALL, TINT, Format, Typist
+from resources.notes.look import FORMATS, HAIRLINE, SMALL, TINT, Format
+from resources.notes.pages import GRID, Page, Places, Row, paginate
+from resources.notes.rows import Typist
 from resources.timecode import clock
 
 if TYPE_CHECKING:
@@ -24,16 +27,20 @@ if TYPE_CHECKING:
 
 _BOX_LEFT, _BOX_RIGHT = 58.0, 6.0  # how far the tinted box reaches beyond the text column: left over the times
 _HEAD_GAP = 26.0  # from the running head's baseline to the text
+_HEAD_BETWEEN = 18.0  # at least this far apart are title and chapter in the running head
 _FOOT_GAP = 34.0  # from the text to the foot's baseline
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """The finished file, its number of pages, and where the text column lies: left, bottom, right, top in points."""
+    """The finished file, its number of pages, where the text column lies (left, bottom, right, top in points from the
+    lower left corner), and where the recording begins: its page, from 1, and the height of its first line's top.
+    """
 
     content: bytes
     pages: int
     column: tuple[float, float, float, float]
+    body: tuple[int, float]
 
 
 def draw(
@@ -57,7 +64,9 @@ def draw(
             on_page(number, len(pages))
     top = form.height - form.top
     column = (form.left - 2, top - form.body - 2, form.width - form.right + 12, top + 2)
-    return Drawn(pen.finish(), len(pages), column)
+    places = Places(pages)
+    page, y = places.of("body") or places.of("chapter:0") or (len(pages), 0.0)
+    return Drawn(pen.finish(), len(pages), column, (page, top - y + 2))
 
 
 class _Pen:
@@ -92,20 +101,29 @@ class _Pen:
         self._pdf = pdf
 
     def page(self, number: int) -> None:
-        """Draw page `number`, from 1: head and foot, the box, then the rows from top to bottom."""
+        """Draw page `number`, from 1: head and foot, the boxes, then the rows from top to bottom."""
         page = self._pages[number - 1]
         self._pdf.add_page()
         self._style = None
-        if number > 1:
-            self._furniture(page, number)
-        self._box(page)
+        with self._artifact():
+            if number > 1:
+                self._furniture(page, number)
+            self._boxes(page)
+        element: list[tuple[float, Row]] = []
         for y, row in page.rows:
-            self._row(self._form.top + y, row)
-        if page.footnote:
-            y = self._form.top + self._form.body - 4
-            self._rule(self._form.left, y - 13, self._form.left + 60)
-            for run in page.footnote.runs:
-                self._run(run, y)
+            if row.tag and element:
+                self._element(element)
+                element = []
+            element.append((y, row))
+        self._element(element)
+        if page.footnotes:
+            y = self._form.top + self._form.body - 4 - GRID * (len(page.footnotes) - 1)
+            with self._artifact():
+                self._rule(self._form.left, y - 13, self._form.left + 60)
+            with self._tagged("Note"):
+                for number_, line in enumerate(page.footnotes):
+                    for run in line.runs:
+                        self._run(run, y + number_ * GRID)
 
     def finish(self) -> bytes:
         return bytes(self._pdf.output())
@@ -113,27 +131,60 @@ class _Pen:
     def _furniture(self, page: Page, number: int) -> None:
         form = self._form
         y = form.top - _HEAD_GAP
-        room = form.column * 0.62
-        title = self._measure.fit(self._notes.origin.title, SMALL, room)
+        # Each gets what the other leaves, at least half.
+        room = form.column - _HEAD_BETWEEN
+        chapter_width = self._measure.width(page.chapter, SMALL) if page.chapter else 0.0
+        title = self._measure.fit(self._notes.origin.title, SMALL, max(room - chapter_width, room / 2))
         self._text(form.left, y, title, SMALL)
-        chapter = self._measure.fit(page.chapter, SMALL, form.column - room - 12)
+        chapter = self._measure.fit(page.chapter, SMALL, room - self._measure.width(title, SMALL))
         self._text(form.left + form.column - self._measure.width(chapter, SMALL), y, chapter, SMALL)
         self._rule(form.left, y + 6, form.left + form.column)
         foot = self._notes.words.page.format(number=number, total=len(self._pages))
         x = form.left + form.column - self._measure.width(foot, SMALL)
         self._text(x, form.top + form.body + _FOOT_GAP, foot, SMALL)
 
-    def _box(self, page: Page) -> None:
-        boxed = [(y, row) for y, row in page.rows if row.boxed]
-        if not boxed:
-            return
-        top, bottom = boxed[0][0], boxed[-1][0] + boxed[-1][1].height
+    def _boxes(self, page: Page) -> None:
         left = self._form.left - _BOX_LEFT
-        self._pdf.set_fill_color(f"#{TINT}")
         width = self._form.column + _BOX_LEFT + _BOX_RIGHT
-        self._pdf.rect(left, self._form.top + top, width, bottom - top, style="F")
+        self._pdf.set_fill_color(f"#{TINT}")
+        top: float | None = None
+        bottom = 0.0
+        for y, row in [*page.rows, (0.0, Row())]:
+            if row.boxed:
+                top, bottom = y if top is None else top, y + row.height
+            elif top is not None:
+                self._pdf.rect(left, self._form.top + top, width, bottom - top, style="F")
+                top = None
 
-    def _row(self, y: float, row: Row) -> None:
+    def _element(self, rows: list[tuple[float, Row]]) -> None:
+        """Draw rows that are one part of the document, such as the lines of a paragraph."""
+        for y, row in rows:
+            self._figures(self._form.top + y, row)
+        if any(row.runs for _, row in rows):
+            with self._tagged(next((row.tag for _, row in rows if row.tag), "P")):
+                for y, row in rows:
+                    self._row(self._form.top + y, row)
+
+    @contextmanager
+    def _tagged(self, tag: str) -> Iterator[None]:
+        """What is drawn inside is one element of the document's structure, in reading order.
+
+        fpdf2 (2.8) tags pictures only, and offers nothing for text; these are the two calls it makes for a picture.
+        """
+        number = self._pdf.struct_builder.next_mcid_for_page(self._pdf.page)
+        self._pdf._add_marked_content(struct_type=f"/{tag}", mcid=number)
+        self._pdf._out(f"/{tag} <</MCID {number}>> BDC")
+        yield
+        self._pdf._out("EMC")
+
+    @contextmanager
+    def _artifact(self) -> Iterator[None]:
+        """What is drawn inside is decoration, which readers aloud skip."""
+        self._pdf._out("/Artifact BMC")
+        yield
+        self._pdf._out("EMC")
+
+    def _figures(self, y: float, row: Row) -> None:
         if row.outline:
             level, title = row.outline
             self._pdf.set_y(max(y - 6, 0))
@@ -141,9 +192,12 @@ class _Pen:
         for figure in row.figures:
             content = self._pictures[figure.name]
             self._pdf.image(content, figure.x, y, figure.width, figure.height, alt_text=figure.alt)
-            self._pdf.set_draw_color(f"#{HAIRLINE}")
-            self._pdf.set_line_width(0.5)
-            self._pdf.rect(figure.x, y, figure.width, figure.height, style="D")
+            with self._artifact():
+                self._pdf.set_draw_color(f"#{HAIRLINE}")
+                self._pdf.set_line_width(0.5)
+                self._pdf.rect(figure.x, y, figure.width, figure.height, style="D")
+
+    def _row(self, y: float, row: Row) -> None:
         for run in row.runs:
             self._run(run, y + row.baseline)
         if row.page_of and (place := self._places.of(row.page_of)):

@@ -7,6 +7,7 @@ call from one thread at a time.
 from __future__ import annotations
 
 import io
+import math
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,10 +24,20 @@ class UnreadablePdf(ValueError):
     """The bytes are no PDF that PDFium can open."""
 
 
-def column_text(pdf: bytes, column: tuple[float, float, float, float]) -> list[str]:
-    """Text of each page inside `column` (left, bottom, right, top, in points from the lower left corner)."""
+def column_text(
+    pdf: bytes, column: tuple[float, float, float, float], start: tuple[int, float] = (1, math.inf)
+) -> list[str]:
+    """Text of each page inside `column` (left, bottom, right, top, in points from the lower left corner), from page
+    and height `start` on.
+    """
+    left, bottom, right, top = column
+    texts: list[str] = []
     with _opened(pdf) as document:
-        return [page.get_textpage().get_text_bounded(*column).translate(_LINE_END_HYPHENS) for page in document]
+        for number in range(start[0] - 1, len(document)):
+            highest = min(top, start[1]) if number == start[0] - 1 else top
+            text = document[number].get_textpage().get_text_bounded(left, bottom, right, highest)
+            texts.append(text.translate(_LINE_END_HYPHENS))
+    return texts
 
 
 def squeezed(text: str) -> str:
@@ -34,13 +45,17 @@ def squeezed(text: str) -> str:
     return "".join(unicodedata.normalize("NFKC", text).split())
 
 
-def missing_texts(pages: Sequence[str], texts: Sequence[str], ignore: str = "") -> list[str]:
+def missing_texts(pages: Sequence[str], texts: Sequence[str], ignore: Sequence[str] = ()) -> list[str]:
     """Those of `texts` that don't stand in the joined pages one after the other, each whole and in order.
 
     Blanks and line ends don't count; `ignore` is taken out of each page first (a footnote may interrupt a paragraph).
     """
-    aside = squeezed(ignore)
-    whole = "".join(squeezed(page).replace(aside, "", 1) if aside else squeezed(page) for page in pages)
+    whole = ""
+    for page in pages:
+        text = squeezed(page)
+        for aside in ignore:
+            text = text.replace(squeezed(aside), "", 1)
+        whole += text
     missing: list[str] = []
     at = 0
     for text in texts:

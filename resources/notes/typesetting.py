@@ -1,7 +1,7 @@
 """The Dagster resource that turns the content of notes into a PDF and a Markdown file.
 
 Belongs here: the steps from content to finished files, and their settings. Does not belong here: how each step is done
-(`fonts.py`, `glyphs.py`, `content.py`, `rows.py`, `pages.py`, `pdf.py`, `pdf_reading.py`).
+(`fonts.py`, `glyphs.py`, `content.py`, `rows.py`, `body.py`, `pages.py`, `pdf.py`, `pdf_reading.py`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from resources.summary.documents import Summary
 
 @dataclass(frozen=True)
 class Typeset:
-    """Finished notes, and what the checks need: the notes as printed, and where their text column lies."""
+    """Finished notes, and what the checks need: the notes as printed, and where their text column and body lie."""
 
     pdf: bytes
     markdown: str
@@ -29,24 +29,35 @@ class Typeset:
     glyphs_replaced: int
     printed: Notes
     column: tuple[float, float, float, float]
+    body: tuple[int, float]
 
     def missing_words(self) -> list[str]:
-        """Paragraphs of the transcript that the PDF's text layer does not hold whole and in order."""
+        """Titles, points and paragraphs of the transcript that the PDF's text layer does not hold whole and in order.
+
+        Raises UnreadablePdf.
+        """
         from resources.notes.pdf_reading import column_text, missing_texts
 
-        spacing = self.printed.spacing
-        paragraphs = [block.text(spacing) for section in self.printed.sections for block in section.paragraphs]
-        # The same words may stand in the summary and the contents, so the search begins at the transcript's heading.
-        pages = column_text(self.pdf, self.column)
-        return missing_texts(pages, [self.printed.body_heading, *paragraphs], ignore=self.printed.uncertain_note)
+        printed = self.printed
+        wanted: list[str] = []
+        for chapter in printed.chapters:
+            wanted += [chapter.title, *(point.text for point in chapter.points)]
+            wanted += [block.text(printed.spacing) for section in chapter.sections for block in section.paragraphs]
+        # The same words may stand in the summary and the contents, so only what follows them is searched.
+        pages = column_text(self.pdf, self.column, self.body)
+        return missing_texts(pages, wanted, ignore=(printed.uncertain_note, printed.unsupported_note))
 
     def missing_summary(self) -> list[str]:
-        """What of title, bullets and key terms the PDF's text layer lacks. Raises UnreadablePdf."""
+        """What of title, bullets and key terms the PDF's text layer lacks, or the statement that stands for them.
+
+        Raises UnreadablePdf.
+        """
         from resources.notes.pdf_reading import column_text, missing_texts
 
         printed = self.printed
         wanted = [printed.origin.title, printed.words.summary, *(bullet.text for bullet in printed.bullets)]
-        return missing_texts(column_text(self.pdf, self.column), [*wanted, *(term.text for term in printed.terms)])
+        wanted += [printed.statement, *(term.text for term in printed.terms)]
+        return missing_texts(column_text(self.pdf, self.column), wanted, ignore=(printed.unsupported_note,))
 
     def first_page(self) -> bytes:
         """A PNG of the first page, small enough to be stored with an event."""
@@ -101,6 +112,7 @@ class Typesetter(dg.ConfigurableResource):
             glyphs_replaced=replaced,
             printed=printed,
             column=drawn.column,
+            body=drawn.body,
         )
 
 

@@ -16,10 +16,10 @@ from assets.recordings.source import recording
 from dagster_project.partitions import recordings_partitions
 from resources.media.slide_index import INDEX, Slide, write_index
 from resources.notes.typesetting import Typesetter
-from resources.speech.documents import Segment, Transcript, Word
+from resources.speech.documents import Quality, Segment, Transcript, Word
 from resources.store.io_manager import ArtifactIOManager, ArtifactStore
 from resources.store.types import Files
-from resources.summary.documents import Bullet, KeyTerm, Summary
+from resources.summary.documents import Bullet, Chapter, KeyTerm, Summary
 
 KEY = "talk~0123456789abcdef"
 SAID = "Trees lift water without any pump. Leaves pull it up from the roots."
@@ -87,13 +87,14 @@ def run(tmp_path: Path, cache: Path) -> Run:
 
         @dg.asset(partitions_def=recordings_partitions)
         def summary() -> Summary:
-            point = Bullet(time_s=0, text=value.segments[0].text)
+            points = [Bullet(time_s=0, text=segment.text) for segment in value.segments]
             return Summary(
                 language=value.language,
-                bullets=[point],
-                key_terms=[KeyTerm(term="water", times_s=[1.0])],
+                bullets=points,
+                key_terms=[KeyTerm(term="water", times_s=[1.0])] if points else [],
                 method="extractive",
                 reason="built in",
+                chapters=[Chapter(start_s=0, end_s=9, title="A pull from above", points=points)] if points else [],
             )
 
         @dg.asset(partitions_def=recordings_partitions)
@@ -139,7 +140,8 @@ def test_a_sign_without_a_glyph_warns_and_does_not_stop(run: Run) -> None:
     assert warned.check_name == "all_glyphs_available"
     assert warned.severity == dg.AssetCheckSeverity.WARN
     [event] = result.asset_materializations_for_node("notes")
-    assert event.metadata["glyphs_replaced"].value == 2  # once in the summary, once in the transcript
+    # Once in the summary, once in the chapter's point, once in the transcript.
+    assert event.metadata["glyphs_replaced"].value == 3
 
 
 def test_metadata_shows_the_first_page_and_a_preview(run: Run) -> None:
@@ -152,6 +154,23 @@ def test_metadata_shows_the_first_page_and_a_preview(run: Run) -> None:
     assert event.metadata["pages"].value == 3
     assert event.metadata["words"].value == len(SAID.split())
     assert event.metadata["slides"].value == 2
+    assert event.metadata["chapters"].value == 1
+    assert event.metadata["warnings"].value == "none"
+
+
+def test_a_recording_in_which_nobody_speaks_has_notes_that_say_so(run: Run) -> None:
+    quality = Quality(vad_threshold=0.5, kept_share=1, covered_share=1)
+    silent = transcribed().model_copy(update={"segments": [], "quality": quality})
+    result = run(silent, slide_count=0)
+    assert result.success
+    assert all(check.passed for check in result.get_asset_check_evaluations())
+    [event] = result.asset_materializations_for_node("notes")
+    assert event.metadata["words"].value == 0
+    assert event.metadata["chapters"].value == 0
+    assert str(event.metadata["warnings"].value).startswith("- In this recording no speech was found")
+    content = result.output_for_node("notes")["notes.pdf"]
+    pdf = pypdf.PdfReader(io.BytesIO(content if isinstance(content, bytes) else content.read_bytes()))
+    assert "no words were recognised in 0:00:10 of sound" in " ".join(pdf.pages[0].extract_text().split())
 
 
 def test_the_same_inputs_give_the_same_data_version(run: Run) -> None:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resources.notes.lines import Line
-from resources.notes.pages import FOOTNOTE, GRID, Places, Row, paginate
+from resources.notes.pages import GRID, Places, Row, paginate
 
 PAGE = 10 * GRID
 rows = st.lists(
@@ -13,7 +13,7 @@ rows = st.lists(
         height=st.sampled_from([GRID, 2 * GRID, 5 * GRID]),
         keep=st.booleans(),
         space=st.booleans(),
-        footnote=st.sampled_from([None] * 9 + [Line((), 0)]),
+        footnote=st.sampled_from([()] * 9 + [(Line((), 0),), (Line((), 0), Line((), 1))]),
     ),
     max_size=80,
 )
@@ -47,12 +47,15 @@ def test_a_gap_is_left_out_at_the_top_of_a_page() -> None:
     assert pages[1].rows[0][1].key == "text"
 
 
-def test_a_footnote_takes_its_room_from_its_page() -> None:
-    note = Line((), 0)
-    pages = paginate([Row(footnote=note), *[Row() for _ in range(20)]], PAGE)
-    assert pages[0].footnote is note
-    assert len(pages[0].rows) == (PAGE - FOOTNOTE) / GRID
+def test_footnotes_take_their_room_from_their_page() -> None:
+    first, second = Line((), 0), Line((), 1)
+    pages = paginate([Row(footnote=(first,)), *[Row() for _ in range(20)]], PAGE)
+    assert pages[0].footnotes == [first]
+    assert len(pages[0].rows) == 8  # a line for the note and a blank one above it
     assert len(pages[1].rows) == 10
+    both = paginate([Row(footnote=(first,)), Row(footnote=(second,)), *[Row() for _ in range(20)]], PAGE)
+    assert both[0].footnotes == [first, second]
+    assert len(both[0].rows) == 7
 
 
 def test_more_than_a_page_that_wants_to_stay_together_is_split_between_rows() -> None:

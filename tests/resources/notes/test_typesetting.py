@@ -295,9 +295,15 @@ def test_long_words_and_addresses_wrap(make: Make) -> None:
 
 def test_a_recording_without_words_still_has_notes(make: Make) -> None:
     done = make(transcribed("", 0), bullets=0)
-    assert done.printed.words.warn_no_words in done.printed.warnings
-    assert done.printed.words.no_words in " ".join(column_text(done.pdf, done.column)[0].split())
+    assert done.printed.statement == (
+        f"In this recording no speech was found: no words were recognised in {clock(1.5)} of sound."
+    )
+    assert done.printed.statement in " ".join(column_text(done.pdf, done.column)[0].split())
+    assert done.printed.statement in done.markdown
+    assert dict(done.printed.provenance)["Warnings"] == done.printed.statement
     assert done.missing_summary() == []
+    assert done.missing_words() == []
+    assert done.pages == 2
 
 
 def test_a_model_without_word_times_loses_no_word(make: Make) -> None:
@@ -322,9 +328,9 @@ def test_doubts_stand_on_the_first_page_and_on_the_last(make: Make) -> None:
     doubtful = transcribed(ENGLISH).model_copy(update={"language_probability": 0.41})
     done = make(doubtful)
     texts = [" ".join(page.split()) for page in column_text(done.pdf, done.column)]
-    assert "as en with a probability of only 0.41" in texts[0]
-    assert "as en with a probability of only 0.41" in texts[-1]
-    assert "as en with a probability of only 0.41" in done.markdown
+    assert "as English with a probability of only 0.41" in texts[0]
+    assert "as English with a probability of only 0.41" in texts[-1]
+    assert "as English with a probability of only 0.41" in done.markdown
 
 
 def test_uncertain_words_are_grey_and_one_footnote_says_why(make: Make) -> None:
@@ -351,7 +357,7 @@ def test_provenance_names_everything(make: Make) -> None:
         "lecture.mp4",
         "3f" * 32,
         clock(transcript.duration_s),
-        "en, probability 0.97",
+        "English, probability 0.97; decided by a vote over stretches of speech",
         "base, from the package",
     ):
         assert squeezed(fact) in squeezed(last)
