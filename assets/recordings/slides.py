@@ -17,6 +17,7 @@ from resources.errors import failures
 from resources.media.pictures import contact_sheet
 from resources.media.scenes import find_slides
 from resources.media.slide_index import INDEX, Slide, read_slides, write_index
+from resources.media.text_likeness import TEXT_LIKE
 from resources.store.types import Files
 from resources.timecode import clock
 
@@ -39,7 +40,13 @@ class SlidesConfig(dg.Config):
         default=120,
         ge=1,
         le=500,
-        description="If there are more slides than this, those most unlike each other are kept.",
+        description="If there are more slides than this, those with writing and most unlike each other are kept.",
+    )
+    max_camera_views: int = Field(
+        default=3,
+        ge=0,
+        le=500,
+        description="At most so many pictures of people and rooms, those most unlike each other; 0 for slides alone.",
     )
 
 
@@ -49,11 +56,11 @@ class SlidesConfig(dg.Config):
     group_name=GROUP,
     kinds={"python", "jpeg"},
     owners=OWNERS,
-    code_version="1",
+    code_version="2",
     dagster_type=Files,
     description=(
         "The slides shown in a video, each once: JPEG files of at most 1600 pixels, and `slides.json` with the second"
-        " at which each appears. Without any picture for sound alone."
+        " at which each appears and how much it looks like writing. Without any picture for sound alone."
     ),
     check_specs=[
         partition_check(
@@ -68,7 +75,14 @@ class SlidesConfig(dg.Config):
 def slides(context: dg.AssetExecutionContext, config: SlidesConfig) -> dg.MaterializeResult:
     with failures():
         source = original(context)
-        found = find_slides(source.path, source.duration_s, config.min_change, config.max_slides, context.log)
+        found = find_slides(
+            source.path,
+            source.duration_s,
+            config.min_change,
+            config.max_slides,
+            context.log,
+            max_camera_views=config.max_camera_views,
+        )
     index = [slide for slide, _ in found]
     times = [slide.time_s for slide in index]
     metadata: dict[str, dg.MetadataValue] = {
@@ -79,6 +93,10 @@ def slides(context: dg.AssetExecutionContext, config: SlidesConfig) -> dg.Materi
         sheet = base64.b64encode(contact_sheet([picture for _, picture in found], times, _SHEET_BYTES)).decode()
         metadata["contact_sheet"] = dg.MetadataValue.md(f"![slides](data:image/jpeg;base64,{sheet})")
         metadata["times"] = dg.MetadataValue.text(", ".join(clock(time_s) for time_s in times))
+        metadata["slides_with_writing"] = dg.MetadataValue.int(sum(s.text_likeness >= TEXT_LIKE for s in index))
+        metadata["text_likeness"] = dg.MetadataValue.text(
+            ", ".join(f"{clock(slide.time_s)} {slide.text_likeness:.2f}" for slide in index)
+        )
     in_order = all(earlier < later for earlier, later in pairwise(times))
     return dg.MaterializeResult(
         value=Files({INDEX: write_index(index), **{slide.name: picture for slide, picture in found}}),

@@ -14,7 +14,10 @@ INDEX = "slides.json"
 
 
 class Slide(BaseModel):
-    """One picture: its file name, when it appears in seconds from the recording's start, its size in pixels."""
+    """One picture: its file name, when it appears in seconds from the recording's start, its size in pixels.
+
+    `text_likeness` is 0 for a face or a room, 1 for a page of text (`text_likeness.py`).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -22,6 +25,7 @@ class Slide(BaseModel):
     time_s: float
     width: int
     height: int
+    text_likeness: float = 0.0
 
 
 class SlideIndex(BaseModel):

@@ -125,6 +125,8 @@ def test_slides(repo: Path, run: Run) -> None:
     assert facts["slides"] == 7
     assert len(facts["contact_sheet"]) < 100_000
     assert facts["times"].startswith("0:00:00, 0:00:16, ")
+    assert facts["slides_with_writing"] == 7
+    assert re.fullmatch(r"(\d:\d\d:\d\d 0\.\d\d(, |$)){7}", facts["text_likeness"])
     assert "slides" not in metadata(result, "audio")
 
 

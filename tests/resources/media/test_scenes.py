@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from resources.media.pictures import contact_sheet, look_alike
 from resources.media.scenes import find_slides
@@ -160,8 +160,7 @@ def test_too_many_keeps_the_most_distinct(make: Make, find: Find, video: Any, sh
     path = make("many.mp4", video(lambda at: shown_at(STARTS, at), SECONDS))
     assert times(find(path, max_slides=3))[0] == pytest.approx(0, abs=0.5)
     assert len(find(path, max_slides=3)) == 3
-    dark = Image.new("RGB", drawn[0].size, "#102040")
-    ImageDraw.Draw(dark).rectangle([40, 40, 200, 120], "#ffcc00")
+    dark = ImageOps.invert(drawn[4])
     pages = [*drawn[:4], dark]
     path = make("odd.mp4", video(lambda at: pages[int(at // 5)], SECONDS))
     assert times(find(path, max_slides=2)) == pytest.approx([0, 20], abs=0.5)
