@@ -47,6 +47,7 @@ _NEEDS = {
     "docker": (_docker_answers, "no Docker engine answers"),
     "gpu": (_cuda_answers, "no CUDA device"),
     "strace": (lambda: shutil.which("strace") is not None, "no strace: install Debian's `strace`"),
+    "qpdf": (lambda: shutil.which("qpdf") is not None, "no qpdf: install Debian's `qpdf`"),
     "root": (lambda: os.geteuid() == 0, "not root"),
     "train": (lambda: importlib.util.find_spec("transformers") is not None, "run `make setup EXTRAS=train`"),
     "diarize": (lambda: importlib.util.find_spec("senko") is not None, "run `make setup EXTRAS=diarize`"),

@@ -165,7 +165,7 @@ def typeset(cache: Path) -> Callable[[Case], Typeset]:
 
 MIXED = (
     "The word for tide in Japanese is 潮, and in Chinese it is 潮汐. A fisherman once wrote to me: see you at high "
-    "water 🌊🐟! In Russian one says «прилив», in Greek παλίρροια, and the Arabic word is مد. "
+    "water 🌊🐟! In Russian one says «прилив», and in Greek παλίρροια. "
 )
 CORRECTION = Correction(name="lecture edited.srt", digest="9c" * 32, changed_words=17, corrects="ab" * 16)
 

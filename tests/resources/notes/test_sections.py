@@ -1,7 +1,18 @@
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resources.notes.sections import Picture, Section, Word, cut_sections, paragraphs
+from resources.notes.sections import (
+    Omission,
+    Paragraph,
+    Picture,
+    Section,
+    Word,
+    cut_chapters,
+    cut_sections,
+    paragraphs,
+)
 
 
 def spoken(text: str, start_s: float = 0.0, pace_s: float = 0.5, pause_s: float = 0.1) -> list[Word]:
@@ -105,3 +116,59 @@ def test_a_section_is_named_after_its_first_sentence() -> None:
     [section] = cut_sections(spoken("word, " * 40), [])
     assert section.opening(" ").endswith("word…")
     assert len(section.opening(" ")) <= 65
+
+
+def voiced(text: str, speaker: str, start_s: float) -> list[Word]:
+    return [replace(word, speaker=speaker) for word in spoken(text, start_s)]
+
+
+def test_a_paragraph_ends_where_another_person_speaks_and_names_who_begins() -> None:
+    said = [*voiced("How are you?", "A", 0), *voiced("Fine.", "B", 2), *voiced("Good.", "A", 3)]
+    blocks = paragraphs(said)
+    assert [(block.speaker, block.text(" ")) for block in blocks if isinstance(block, Paragraph)] == [
+        ("A", "How are you?"),
+        ("B", "Fine."),
+        ("A", "Good."),
+    ]
+    long = paragraphs(voiced("This is a sentence. " * 100, "A", 0))
+    assert [block.speaker for block in long if isinstance(block, Paragraph)] == ["A", None, None, None]
+
+
+def test_what_was_left_out_is_marked_where_it_was_and_neighbours_are_one() -> None:
+    gaps = [Omission(1.0, 2.0, 1, ("loop",)), Omission(1.5, 4.0, 1, ("rate",))]
+    said = sorted([*spoken("One two."), *spoken("Three four.", start_s=5), *gaps], key=lambda item: item.start_s)
+    first, gap, second = paragraphs(said)
+    assert isinstance(first, Paragraph)
+    assert isinstance(second, Paragraph)
+    assert (first.text(" "), second.text(" ")) == ("One two.", "Three four.")
+    assert gap == Omission(1.0, 4.0, 2, ("loop", "rate"))
+
+
+@given(timed, st.lists(st.floats(0, 900), max_size=20), st.lists(st.floats(0, 900), min_size=1, max_size=9))
+def test_chapters_lose_no_word_and_no_slide(
+    steps: list[tuple[float, float, str]], shown: list[float], starts: list[float]
+) -> None:
+    said, now = [], 0.0
+    for wait, length, text in steps:
+        said.append(Word(now + wait, now + wait + length, text, False))
+        now += wait + length
+    pictures = [slide(time_s) for time_s in sorted(shown)]
+    chapters = cut_chapters(said, pictures, sorted(starts))
+    assert len(chapters) == len(starts)
+    sections = [section for chapter in chapters for section in chapter]
+    assert [word for section in sections for block in section.paragraphs for word in block.words] == said
+    assert [picture for section in sections for picture in section.pictures] == pictures
+    assert [section.first_slide for section in sections if section.pictures] == [
+        1 + sum(len(before.pictures) for before in sections[:at])
+        for at, section in enumerate(sections)
+        if section.pictures
+    ]
+
+
+def test_a_chapter_begins_with_its_first_word_and_a_slide_goes_with_what_is_said_over_it() -> None:
+    said = [*spoken("One two three four."), *spoken("Five six seven eight.", start_s=10)]
+    # The slide appears a second before the second chapter's first word.
+    first, second = cut_chapters(said, [slide(9.0)], [0.0, 10.0])
+    assert texts(first) == ["One two three four."]
+    assert texts(second) == ["Five six seven eight."]
+    assert [len(section.pictures) for section in (*first, *second)] == [0, 1]

@@ -5,7 +5,6 @@ import logging
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,7 +18,6 @@ from resources.notes.content import Origin
 from resources.notes.pdf_reading import UnreadablePdf, column_text, first_page, missing_texts, squeezed
 from resources.notes.sections import Picture
 from resources.notes.typesetting import Typeset, Typesetter
-from resources.progress import Step, listening
 from resources.speech.documents import Segment, Transcript, Word
 from resources.summary.documents import Bullet, KeyTerm, Summary
 from resources.timecode import clock
@@ -376,19 +374,6 @@ def test_a_part_heading_never_ends_a_page_and_no_line_stands_alone(make: Make) -
         assert not lines[-1].startswith("Part")
         if after and before[-1] == after[0]:
             assert before[-2] == after[1] == after[0]
-
-
-def test_a_three_hour_recording_is_quick_and_small_and_reports_progress(make: Make) -> None:
-    transcript = transcribed(ENGLISH, 30_000)
-    steps: list[Step] = []
-    start = time.monotonic()
-    with listening(steps.append):
-        done = make(transcript, bullets=25)
-    took = time.monotonic() - start
-    assert done.missing_words() == []
-    assert took < 20
-    assert len(done.pdf) < 1_000_000
-    assert [step.done for step in steps] == list(range(1, done.pages + 1))
 
 
 def test_the_picture_of_the_first_page_is_small_and_not_blank(make: Make) -> None:
