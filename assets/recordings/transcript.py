@@ -1,35 +1,77 @@
 """The transcript of a recording: every sentence and word with its times.
 
-Belongs here: the asset, what is recorded about it, and what a good transcript must show.
-Does not belong here: how speech is recognised (`resources/speech/recognition.py`).
+Belongs here: the asset, and what is recorded about it. Does not belong here: how speech is recognised
+(`resources/speech/recognition.py`), what a good transcript must show (`transcript_checks.py`), corrections
+(`correcting.py`).
 """
 
 import time
-from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
+from pydantic import Field, field_validator, model_validator
 
-from assets.recordings.source import described
+from assets.recordings import transcript_checks
+from assets.recordings.correcting import CORRECTED, RUN_TAG, corrected, kept_correction
+from assets.recordings.source import Original, described
 from dagster_project.partitions import recordings_partitions
-from resources.checks import partition_check
 from resources.errors import BadInput, MissingOriginal, failures
 from resources.intake.identity import shown
-from resources.speech.documents import Transcript
+from resources.intake.languages import LANGUAGES
+from resources.speech.documents import Transcript, word_separator
 from resources.speech.recognition import Speech
+from resources.speech.reference import error_rates, read_reference
 from resources.store.io_manager import ArtifactStore
 from resources.store.types import File
 from resources.timecode import clock
 
-_CODE_VERSION = "1"
-
-_SURE = 0.7
-"""Below this probability the language may well be another one, and the text then means nothing."""
-
-_COVERED = 0.5
-"""Whisper that leaves half of the speech without a word has skipped something."""
+_CODE_VERSION = "2"
 
 _PREVIEW_SEGMENTS = 20
+
+
+class TranscriptConfig(dg.Config):
+    """What is spoken, and what a person has corrected."""
+
+    language: str | None = Field(
+        default=None,
+        description=(
+            "Code of the language that is spoken, such as `ru`. Without it: the inbox's folder, if its name is one;"
+            " then SCRIPTORIUM_SPEECH_LANGUAGE; else it is found by listening."
+        ),
+    )
+    correction: str | None = Field(
+        default=None,
+        description=(
+            "Path of the transcript as a person has edited it (JSON, SRT, VTT or text). Nothing is listened to again."
+            " The same as `scriptorium correct KEY FILE`."
+        ),
+    )
+    force_correction: bool = Field(
+        default=False, description="Take an edited transcript that hardly resembles what was heard."
+    )
+    replace_correction: bool = Field(
+        default=False,
+        description=(
+            "Hear the recording anew, although a person has corrected its transcript; otherwise that is kept. The same"
+            " as `scriptorium correct KEY --discard`."
+        ),
+    )
+
+    @field_validator("language")
+    @classmethod
+    def _known(cls, language: str | None) -> str | None:
+        code = (language or "").strip().lower()
+        if code and code not in LANGUAGES:
+            raise ValueError(f"{language!r} is no language that Whisper knows: {', '.join(sorted(LANGUAGES))}")
+        return code or None
+
+    @model_validator(mode="after")
+    def _not_both(self) -> "TranscriptConfig":
+        if self.correction and self.replace_correction:
+            raise ValueError("give either correction or replace_correction")
+        return self
 
 
 @dg.asset(  # type: ignore[call-overload]  # dagster_type takes a class, too
@@ -44,127 +86,136 @@ _PREVIEW_SEGMENTS = 20
     # No retry_policy: under one, Dagster takes Terminate for a failure to retry, and the run goes on.
     description=(
         "What is said in a recording: sentences and words with their times in seconds, the language and its "
-        "probability, and which model heard it. JSON, made by Whisper from the parts of the audio that hold speech."
+        "probability, which model heard it, and how far it can be trusted. JSON, made by Whisper from the parts of the "
+        "audio that hold speech; no segments if nobody speaks. What a person has corrected is kept until they say "
+        "otherwise. `talk.ref.txt` beside `talk.mp4`, with what was really said, gives word and character error rates."
     ),
-    check_specs=[
-        partition_check(
-            "words_within_recording",
-            asset="transcript",
-            partitions_def=recordings_partitions,
-            blocking=True,
-            description="There are words, their times never run backwards, and all lie within the recording.",
-        ),
-        partition_check(
-            "language_probability",
-            asset="transcript",
-            partitions_def=recordings_partitions,
-            description=f"The language was set, or found with a probability of at least {_SURE}.",
-        ),
-        partition_check(
-            "speech_covered",
-            asset="transcript",
-            partitions_def=recordings_partitions,
-            description=f"Words take up at least {_COVERED:.0%} of the time in which speech was detected.",
-        ),
-    ],
+    check_specs=transcript_checks.SPECS,
 )
 def transcript(
-    context: dg.AssetExecutionContext, audio: File, speech: Speech, store: ArtifactStore
+    context: dg.AssetExecutionContext, config: TranscriptConfig, audio: File, speech: Speech, store: ArtifactStore
 ) -> dg.MaterializeResult:
     started = time.monotonic()
     try:
         with failures():
-            heard = _hear(context, audio.only, speech, store)
+            made, heard = _make(context, config, audio.only, speech, store)
     except dg.Failure as failure:
         if failure.allow_retries:  # a device that was full may have room again
             raise dg.RetryRequested(max_retries=1, seconds_to_wait=30) from failure
         raise
     wall_s = time.monotonic() - started
+    is_corrected = made.correction is not None
     return dg.MaterializeResult(
-        value=heard,
+        value=made,
         metadata={
-            "duration_s": heard.duration_s,
-            "speech_s": heard.speech_s,
-            "language": heard.language,
-            "language_probability": heard.language_probability,
-            "segments": len(heard.segments),
-            "words": heard.words,
-            "speed": round(heard.duration_s / wall_s, 2),
+            **_metadata(made),
+            **({"speed": round(made.duration_s / wall_s, 2)} if heard else {}),
             "wall_s": round(wall_s, 3),
-            "model": heard.model,
-            "model_source": heard.model_source,
-            "device": f"{heard.device}, {heard.compute_type}",
-            "reason": heard.reason,
-            "preview": dg.MetadataValue.md(_preview(heard)),
+            **_against_reference(context, made),
         },
-        check_results=[_within(heard), _sure(heard), _covered(heard)],
+        tags={CORRECTED: "true"} if is_corrected else None,
+        check_results=transcript_checks.results(made),
     )
 
 
-def _hear(context: dg.AssetExecutionContext, audio: Path, speech: Speech, store: ArtifactStore) -> Transcript:
+def _make(
+    context: dg.AssetExecutionContext, config: TranscriptConfig, audio: Path, speech: Speech, store: ArtifactStore
+) -> tuple[Transcript, bool]:
+    """The transcript, and whether the recording was listened to for it."""
+    key, instance = context.partition_key, context.instance
+    if config.correction:
+        file = Path(config.correction)
+        _, made = corrected(instance, store, key, file, force=config.force_correction)
+        assert made.correction is not None
+        instance.add_run_tags(context.run_id, {RUN_TAG: made.correction.name})
+        context.log.info(f"Corrected by {made.correction.name}: {made.correction.changed_words} words differ.")
+        return made, False
+    if not config.replace_correction and (kept := kept_correction(instance, store, key)) is not None:
+        assert kept.correction is not None
+        context.log.warning(
+            f"A person has corrected this transcript ({kept.correction.name}), so it is kept and nothing is listened to"
+            f" again. To hear the recording anew: scriptorium correct {key} --discard"
+        )
+        return kept, False
+    return _hear(context, config, audio, speech, store), True
+
+
+def _hear(
+    context: dg.AssetExecutionContext, config: TranscriptConfig, audio: Path, speech: Speech, store: ArtifactStore
+) -> Transcript:
+    source = _source(context)
+    folder = source.language if source else None
+    pinned = config.language or folder
     # What was heard before an interruption; the IO manager deletes it once the transcript is stored.
-    partial = store.scratch("transcript", context.partition_key, _digest(audio))
+    partial = store.scratch("transcript", context.partition_key, _digest(audio, pinned))
+    by = "set" if config.language else "folder"
     try:
-        return speech.transcribe(audio, context.log, partial)
+        return speech.transcribe(audio, context.log, partial, language=pinned, language_source=by)
     except BadInput as error:
-        raise BadInput(f'"{_name(context)}": {error.message}', error.remedy) from error
+        name = shown(source.name) if source else context.partition_key
+        place = f" (Its folder in the inbox is named {folder}.)" if pinned and by == "folder" else ""
+        raise BadInput(f'"{name}": {error.message}{place}', error.remedy) from error
 
 
-def _digest(audio: Path) -> str:
+def _digest(audio: Path, language: str | None) -> str:
     from blake3 import blake3
 
-    return blake3(_CODE_VERSION.encode()).update_mmap(audio).hexdigest()
+    return blake3(f"{_CODE_VERSION} {language or ''}\n".encode()).update_mmap(audio).hexdigest()
 
 
-def _name(context: dg.AssetExecutionContext) -> str:
+def _source(context: dg.AssetExecutionContext) -> Original | None:
     try:
-        return shown(described(context).name)
-    except MissingOriginal:  # the message is about something else
-        return context.partition_key
+        return described(context)
+    except MissingOriginal:  # its audio is there, and that is enough
+        return None
 
 
-def _preview(heard: Transcript) -> str:
-    lines = [f"- **{clock(segment.start_s)}** {segment.text}" for segment in heard.segments[:_PREVIEW_SEGMENTS]]
-    more = len(heard.segments) - _PREVIEW_SEGMENTS
+def _metadata(made: Transcript) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "duration_s": made.duration_s,
+        "speech_s": made.speech_s,
+        "language": made.language,
+        "language_probability": made.language_probability,
+        "language_source": made.language_source,
+        "segments": len(made.segments),
+        "words": made.words,
+        CORRECTED: made.correction is not None,
+        "model": made.model,
+        "model_source": made.model_source,
+        "device": f"{made.device}, {made.compute_type}",
+        "reason": made.reason,
+        "preview": dg.MetadataValue.md(_preview(made)),
+    }
+    if made.correction is not None:
+        found["correction"] = f"{made.correction.name}, {made.correction.changed_words} words differ"
+    if made.quality is not None:
+        found |= {
+            "kept_share": round(made.quality.kept_share, 4),
+            "covered_share": round(made.quality.covered_share, 4),
+            "decoded_again": made.quality.decoded_again,
+            "dropped": len(made.quality.dropped),
+            "device_steps": "; ".join(made.quality.device_steps) or "none",
+        }
+    return found
+
+
+def _against_reference(context: dg.AssetExecutionContext, made: Transcript) -> dict[str, Any]:
+    """The error rates, if what was really said lies beside the recording; a reference with a fault stops nothing."""
+    source = _source(context)
+    try:
+        reference = read_reference(source.path) if source else None
+        if reference is None:
+            return {}
+        rates = error_rates(reference, made.text, word_separator(made.language))
+    except BadInput as error:
+        context.log.warning(f"The reference is left out: {error}")
+        return {"reference_problem": str(error)}
+    return {"wer": round(rates.wer, 4), "cer": round(rates.cer, 4), "reference_words": rates.words}
+
+
+def _preview(made: Transcript) -> str:
+    if not made.segments:
+        return "No words were recognised in this recording."
+    lines = [f"- **{clock(segment.start_s)}** {segment.text}" for segment in made.segments[:_PREVIEW_SEGMENTS]]
+    more = len(made.segments) - _PREVIEW_SEGMENTS
     return "\n".join([*lines, "", f"… and {more} more segments"] if more > 0 else lines)
-
-
-def _within(heard: Transcript) -> dg.AssetCheckResult:
-    words = [word for segment in heard.segments for word in segment.words]
-    wrong = [word for word in words if not 0 <= word.start_s <= word.end_s <= heard.duration_s]
-    wrong += [later for earlier, later in pairwise(words) if later.start_s < earlier.end_s]
-    return dg.AssetCheckResult(
-        check_name="words_within_recording",
-        passed=bool(words) and not wrong,
-        metadata={
-            "words": len(words),
-            "duration_s": heard.duration_s,
-            "wrong": ", ".join(f"{word.text} at {clock(word.start_s)}" for word in wrong[:20]) or "none",
-        },
-    )
-
-
-def _sure(heard: Transcript) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        check_name="language_probability",
-        passed=heard.language_probability >= _SURE,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"language": heard.language, "language_probability": heard.language_probability},
-        description="If it is another one, set SCRIPTORIUM_SPEECH_LANGUAGE and materialize the transcript again.",
-    )
-
-
-def _covered(heard: Transcript) -> dg.AssetCheckResult:
-    spoken_s = sum(segment.end_s - segment.start_s for segment in heard.segments)
-    share = spoken_s / heard.speech_s if heard.speech_s else 0.0
-    return dg.AssetCheckResult(
-        check_name="speech_covered",
-        passed=share >= _COVERED,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={
-            "covered": round(share, 3),
-            "speech_s": heard.speech_s,
-            "speech_share_of_recording": round(heard.speech_s / heard.duration_s, 3) if heard.duration_s else 0.0,
-        },
-        description="Speech was detected that no words were recognised in: noise, music, or a language unknown to it.",
-    )

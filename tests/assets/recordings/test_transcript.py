@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import dagster as dg
@@ -49,13 +50,15 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield made
 
 
+Materialize = Callable[..., dg.ExecuteInProcessResult]
+
+
 @pytest.fixture
-def materialize(
-    instance: dg.DagsterInstance, cache: Path, tmp_path: Path
-) -> Callable[[Path], dg.ExecuteInProcessResult]:
+def materialize(instance: dg.DagsterInstance, cache: Path, tmp_path: Path) -> Materialize:
+    """Materialize `transcript` of a sound, with the config that is given."""
     store = ArtifactStore(root=str(tmp_path / "store"), library=str(tmp_path / "library"))
 
-    def run(sound: Path) -> dg.ExecuteInProcessResult:
+    def run(sound: Path, **config: Any) -> dg.ExecuteInProcessResult:
         @dg.asset(partitions_def=recordings_partitions)
         def audio() -> dg.MaterializeResult[File]:
             return dg.MaterializeResult(value=File("audio.flac", sound))
@@ -65,6 +68,7 @@ def materialize(
             partition_key=KEY,
             instance=instance,
             raise_on_error=False,
+            run_config={"ops": {"transcript": {"config": config}}},
             resources={
                 "speech": Speech(model="tiny.en", cache=str(cache), offline=True),
                 "store": store,
@@ -76,7 +80,7 @@ def materialize(
 
 
 def test_a_transcript_is_stored_with_what_people_want_to_see(
-    repo: Path, tmp_path: Path, materialize: Callable[[Path], dg.ExecuteInProcessResult]
+    repo: Path, tmp_path: Path, materialize: Materialize
 ) -> None:
     sound = _flac(repo / "samples" / "lecture.mp4", tmp_path / "short.flac", 20)
     result = materialize(sound)
@@ -91,45 +95,175 @@ def test_a_transcript_is_stored_with_what_people_want_to_see(
     assert (shown["segments"], shown["words"]) == (len(made.segments), made.words)
     assert shown["speed"] == pytest.approx(made.duration_s / shown["wall_s"], rel=0.01)
     assert shown["preview"].startswith("- **0:00:00** Good morning.")
-    assert {check.check_name: check.passed for check in result.get_asset_check_evaluations()} == {
-        "words_within_recording": True,
-        "language_probability": True,
-        "speech_covered": True,
-    }
+    assert {check.check_name: check.passed for check in result.get_asset_check_evaluations()} == dict.fromkeys(
+        (
+            "words_found",
+            "words_within_recording",
+            "language_probability",
+            "speech_kept",
+            "speech_covered",
+            "nothing_left_out",
+        ),
+        True,
+    )
+    assert shown["kept_share"] > 0.9
+    assert shown["covered_share"] > 0.6
+    assert (shown["language_source"], shown["dropped"], shown["device_steps"]) == ("model", 0, "none")
     again = materialize(sound)
     (second,) = again.asset_materializations_for_node("transcript")
     assert (second.tags or {})["dagster/data_version"] == (event.tags or {})["dagster/data_version"]
     assert not list((tmp_path / "store").rglob("*-000000.json")), "what a retry would need is not kept"
 
 
-def test_silence_fails_by_name_and_is_not_tried_again(
-    tmp_path: Path, instance: dg.DagsterInstance, materialize: Callable[[Path], dg.ExecuteInProcessResult]
-) -> None:
-    original = tmp_path / "board meeting.m4a"
-    original.write_bytes(b"its bytes do not matter here")
-    stat = original.stat()
-    about = {"path": str(original), "name": original.name, "title": "", "digest": "0" * 64}
-    about |= {"created": "2026-01-02T03:04:05+00:00"}
-    instance.report_runless_asset_event(
-        dg.AssetMaterialization(
-            "recording",
-            partition=KEY,
-            metadata={
-                **about,
-                "size": stat.st_size,
-                "mtime_ns": dg.MetadataValue.text(str(stat.st_mtime_ns)),
-                "duration_s": 3.0,
-            },
-        )
-    )
+def test_silence_gives_a_transcript_without_words_and_a_warning(tmp_path: Path, materialize: Materialize) -> None:
     result = materialize(_flac(None, tmp_path / "silent.flac", 3))
-    assert not result.success
+    assert result.success
+    made = result.asset_value(transcript.key)
+    assert (made.segments, made.duration_s, made.speech_s) == ([], 3.0, 0.0)
+    checks = {check.check_name: check for check in result.get_asset_check_evaluations()}
+    assert [name for name, check in checks.items() if not check.passed] == ["words_found"]
+    assert checks["words_found"].severity == dg.AssetCheckSeverity.WARN
+    assert _shown(result)["preview"] == "No words were recognised in this recording."
+
+
+@pytest.fixture
+def taken_in(tmp_path: Path, instance: dg.DagsterInstance) -> Callable[..., Path]:
+    """The recording that the sound is of, as it was taken in; what is said of it besides."""
+
+    def report(**more: str) -> Path:
+        original = tmp_path / "board meeting.m4a"
+        original.write_bytes(b"its bytes do not matter here")
+        about = {"path": str(original), "name": original.name, "title": "", "digest": "0" * 64, **more}
+        about |= {"created": "2026-01-02T03:04:05+00:00", "mtime_ns": str(original.stat().st_mtime_ns)}
+        metadata = {**about, "size": original.stat().st_size, "duration_s": 3.0}
+        instance.report_runless_asset_event(dg.AssetMaterialization("recording", partition=KEY, metadata=metadata))
+        return original
+
+    return report
+
+
+@pytest.mark.parametrize(
+    ("folder", "config", "language", "source"),
+    [("en", {}, "en", "folder"), ("ru", {"language": "EN"}, "en", "set")],
+    ids=["folder", "config before folder"],
+)
+def test_the_language_is_pinned(
+    repo: Path,
+    tmp_path: Path,
+    materialize: Materialize,
+    taken_in: Callable[..., Path],
+    folder: str,
+    config: dict[str, str],
+    language: str,
+    source: str,
+) -> None:
+    taken_in(language=folder)
+    result = materialize(_flac(repo / "samples" / "lecture.mp4", tmp_path / "a.flac", 4), **config)
+    made = result.asset_value(transcript.key)
+    assert (made.language, made.language_source, made.language_probability) == (language, source, 1.0)
+    assert _shown(result)["language_source"] == source
+
+
+def test_a_language_the_model_lacks_is_named_with_the_file_and_its_folder(
+    repo: Path, tmp_path: Path, materialize: Materialize, taken_in: Callable[..., Path]
+) -> None:
+    taken_in(language="ru")
+    result = materialize(_flac(repo / "samples" / "lecture.mp4", tmp_path / "a.flac", 4))
     (failure,) = [event for event in result.all_events if event.is_step_failure]
     assert not [event for event in result.all_events if event.is_step_up_for_retry]
     data = failure.step_failure_data.user_failure_data
     assert data is not None
-    assert data.metadata["problem"].value == '"board meeting.m4a": Nobody speaks in this recording.'
-    assert "loud enough" in str(data.metadata["what_to_do"].value)
+    problem = str(data.metadata["problem"].value)
+    assert problem.startswith('"board meeting.m4a": ')
+    assert "named ru" in problem
+
+
+def test_a_language_that_there_is_not_fails_before_any_work(tmp_path: Path, materialize: Materialize) -> None:
+    result = materialize(_flac(None, tmp_path / "silent.flac", 3), language="russian")
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert "'russian' is no language that Whisper knows: af, am" in str(failure.event_specific_data)
+
+
+def test_a_reference_beside_the_recording_gives_error_rates(
+    repo: Path, tmp_path: Path, materialize: Materialize, taken_in: Callable[..., Path]
+) -> None:
+    reference = taken_in().with_name("board meeting.ref.txt")
+    sound = _flac(repo / "samples" / "lecture.mp4", tmp_path / "a.flac", 4)
+    first = materialize(sound)
+    assert "wer" not in _shown(first)
+    reference.write_text(first.asset_value(transcript.key).text.upper().replace("GOOD MORNING", "Good evening"))
+    second = materialize(sound)
+    shown = _shown(second)
+    assert shown["wer"] == pytest.approx(1 / shown["reference_words"], abs=1e-4)
+    assert 0 < shown["cer"] < shown["wer"]
+    assert _version(second) == _version(first), "it says nothing about the content"
+    reference.write_bytes(b"\xff")
+    shown = _shown(materialize(sound))
+    assert "wer" not in shown
+    assert "board meeting.ref.txt is not UTF-8 in line 1" in shown["reference_problem"]
+
+
+def test_a_correction_is_kept_until_it_is_told_otherwise(
+    repo: Path, tmp_path: Path, instance: dg.DagsterInstance, materialize: Materialize
+) -> None:
+    edited, sound = tmp_path / "edited.txt", _flac(repo / "samples" / "lecture.mp4", tmp_path / "a.flac", 4)
+    first = materialize(sound)
+    heard = first.asset_value(transcript.key)
+    edited.write_text(heard.text.replace("Good morning", "Good evening"))
+    second = materialize(sound, correction=str(edited))
+    corrected = second.asset_value(transcript.key)
+    assert corrected.text.startswith("Good evening.")
+    assert (corrected.correction.name, corrected.correction.corrects) == ("edited.txt", _version(first))
+    assert (_shown(first)["corrected"], _shown(second)["corrected"]) == (False, True)
+    (event,) = second.asset_materializations_for_node("transcript")
+    assert (event.tags or {})["corrected"] == "true"
+    run = instance.get_run_by_id(second.run_id)
+    assert run is not None
+    assert run.tags["scriptorium/corrected"] == "edited.txt"
+
+    edited.unlink()
+    third = materialize(sound)
+    assert (third.asset_value(transcript.key), _version(third)) == (corrected, _version(second))
+    assert any("--discard" in (entry.user_message or "") for entry in instance.all_logs(third.run_id))
+
+    anew = materialize(sound, replace_correction=True)
+    assert _version(anew) == _version(first)
+    assert _version(materialize(sound)) == _version(first), "nothing is left to protect"
+
+
+def test_a_correction_that_is_lost_is_not_replaced_unasked(
+    repo: Path, tmp_path: Path, materialize: Materialize
+) -> None:
+    edited, sound = tmp_path / "edited.txt", _flac(repo / "samples" / "lecture.mp4", tmp_path / "a.flac", 4)
+    first = materialize(sound)
+    edited.write_text(first.asset_value(transcript.key).text.replace("Good morning", "Good evening"))
+    second = materialize(sound, correction=str(edited))
+    (tmp_path / "store" / str(_shown(second)["manifest"])).unlink()
+    lost = materialize(sound)
+    (failure,) = [event for event in lost.all_events if event.is_step_failure]
+    data = failure.step_failure_data.user_failure_data
+    assert data is not None
+    assert "the correction is lost" in str(data.metadata["problem"].value)
+    assert "--discard" in str(data.metadata["what_to_do"].value)
+    again = materialize(sound, correction=str(edited))
+    assert _version(again) == _version(second), "it corrects what is still there"
+
+
+def test_there_must_be_a_transcript_to_correct(tmp_path: Path, materialize: Materialize) -> None:
+    (tmp_path / "edited.txt").write_text("Good morning")
+    result = materialize(_flac(None, tmp_path / "silent.flac", 3), correction=str(tmp_path / "edited.txt"))
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert "no transcript that could be corrected" in str(failure.event_specific_data)
+
+
+def _shown(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+    (event,) = result.asset_materializations_for_node("transcript")
+    return {name: value.value for name, value in event.metadata.items()}
+
+
+def _version(result: dg.ExecuteInProcessResult) -> str:
+    (event,) = result.asset_materializations_for_node("transcript")
+    return (event.tags or {})["dagster/data_version"]
 
 
 RUN = """
