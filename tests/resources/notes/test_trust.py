@@ -60,7 +60,7 @@ def warned(transcript: Transcript, summary: Summary | None = None, share: float 
     ("changes", "said"),
     [
         ({"language_probability": 0.69}, "recognised as English with a probability of only 0.69"),
-        ({"quality": GOOD.model_copy(update={"kept_share": 0.79})}, "About 21 % of the speech may have been taken"),
+        ({"quality": GOOD.model_copy(update={"kept_share": 0.84})}, "About 16 % of the speech may have been taken"),
         (
             {"quality": GOOD.model_copy(update={"covered_share": 0.5})},
             "For about 50 % of the speech there are no",
@@ -83,7 +83,7 @@ def test_doubtful_words_and_points_are_said_on_page_one() -> None:
 
 
 def test_good_notes_warn_of_nothing() -> None:
-    just = Quality(vad_threshold=0.3, kept_share=0.8, covered_share=0.6, decoded_again=9, device_steps=("batch 4",))
+    just = Quality(vad_threshold=0.3, kept_share=0.85, covered_share=0.6, decoded_again=9, device_steps=("batch 4",))
     transcript = heard(language_probability=0.7, quality=just)
     assert warned(transcript, summed(faithfulness=0.8), share=0.15) == []
     assert warned(heard(quality=None)) == []
