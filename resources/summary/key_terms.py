@@ -13,7 +13,7 @@ follow.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from resources.summary.documents import KeyTerm
@@ -27,6 +27,8 @@ _FEW = 5
 _NOUN_FIRST = frozenset(
     {"fr", "es", "pt", "it", "ro", "ca", "gl", "oc", "vi", "id", "ms", "ar", "he", "fa", "th", "sw"}
 )
+_ADJECTIVES = {"ru": ("ый", "ая", "ое", "ые", "ую", "ого", "ому", "ыми", "ых", "ым")}
+"""Endings of words that close no phrase: where the adjective comes last it says something of the noun."""
 
 _Stems = tuple[str, ...]
 
@@ -64,14 +66,37 @@ def key_terms(sentences: Sequence[Sentence], vocabulary: Vocabulary, wanted: int
     return [KeyTerm(term=_surface(terms[stems]), times_s=_spread(terms[stems].times)) for stems in chosen]
 
 
+def distinctive(parts: Sequence[Sequence[Sentence]], vocabulary: Vocabulary, wanted: int) -> list[list[str]]:
+    """For each part of a recording at most `wanted` terms that are said there rather than elsewhere, the best first.
+
+    A term must be said twice in its part. No two terms of a part share a word.
+    """
+    found = [_candidates(part, vocabulary) for part in parts]
+    everywhere: Counter[_Stems] = Counter()
+    for terms in found:
+        everywhere.update({stems: len(term.times) for stems, term in terms.items()})
+    chosen: list[list[str]] = []
+    for terms in found:
+        often = {stems: term for stems, term in terms.items() if len(term.times) >= 2}
+        best: list[_Stems] = []
+        own = {stems: len(term.times) / everywhere[stems] for stems, term in often.items()}
+        for stems in _choose(often, 4 * wanted, own):
+            if len(best) < wanted and not any(set(stems) & set(other) for other in best):
+                best.append(stems)
+        chosen.append([_surface(terms[stems]) for stems in best])
+    return chosen
+
+
 def _candidates(sentences: Sequence[Sentence], vocabulary: Vocabulary) -> dict[_Stems, _Term]:
     terms: defaultdict[_Stems, _Term] = defaultdict(_Term)
     noun_first = vocabulary.language in _NOUN_FIRST
+    adjectives = _ADJECTIVES.get(vocabulary.language, ())
     for sentence in sentences:
         for run in _runs(sentence.text, vocabulary.tokens(sentence.text)):
             for low in range(len(run)):
                 for high in range(low + 1, min(low + _LONGEST, len(run)) + 1):
                     head = low == 0 if noun_first else high == len(run)
+                    head = head and not run[high - 1].surface.casefold().endswith(adjectives)
                     _note(terms, sentence, run[low:high], head, vocabulary.joiner)
     return terms
 
@@ -103,12 +128,20 @@ def _note(terms: dict[_Stems, _Term], sentence: Sentence, run: list[Token], head
     term.common += run[0].common or run[-1].common
 
 
-def _choose(terms: dict[_Stems, _Term], wanted: int) -> list[_Stems]:
-    """The weightiest terms, one after the other; what a chosen phrase holds no longer counts for its words."""
+def _choose(terms: dict[_Stems, _Term], wanted: int, own: Mapping[_Stems, float] | None = None) -> list[_Stems]:
+    """The weightiest terms, one after the other; what a chosen phrase holds no longer counts for its words.
+
+    `own` is a factor of each term's weight.
+    """
+    share = own or {}
+
+    def weight(stems: _Stems, times: int) -> float:
+        return _weight(stems, terms[stems], times) * share.get(stems, 1.0)
+
     left = {stems: len(term.times) for stems, term in terms.items()}
     chosen: list[_Stems] = []
     while len(chosen) < wanted and left:
-        best = min(left, key=lambda stems: (-_weight(stems, terms[stems], left[stems]), terms[stems].times[0], stems))
+        best = min(left, key=lambda stems: (-weight(stems, left[stems]), terms[stems].times[0], stems))
         times = left.pop(best)
         if times <= 0 or _weight(best, terms[best], times) <= 0:
             break

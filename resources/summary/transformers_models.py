@@ -1,32 +1,33 @@
 """A text model of transformers: found on this machine or a hub, loaded, and asked.
 
 Belongs here: everything that touches torch and transformers, imported where it is used.
-Does not belong here: what is asked, and what becomes of the answers (`transformers_summary.py`).
+Does not belong here: what is asked, and what becomes of the answers (`writing.py`).
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from resources.device import Torch, choose, ran_out
-from resources.errors import MissingExtra, MissingModel, ScriptoriumError
+from resources.device import Torch, choose, memory_of, ran_out
+from resources.errors import MissingExtra, MissingModel
 from resources.model_hub import hub
+from resources.summary.writer import Answer
 
 _LARGEST_ROOM = 3072
 """Tokens given to a model at once, even if it takes more: small models lose what stands in the middle of long texts."""
+_BATCH = 8
+"""Requests at once on a device. On a CPU, where nothing waits for memory, one after the other is as fast."""
 _FILES = ["*.json", "*.model", "*.txt", "*.jinja", "*.safetensors", "*.bin"]
 
 
-class WriterFailed(ScriptoriumError):
-    """The model ran, and did not answer with anything that can be used."""
-
-
-def find(model: str, cache: str, offline: bool) -> Path:
+def find(model: str, cache: str, offline: bool, setting: str = "SCRIPTORIUM_SUMMARY_MODEL") -> Path:
     """The local folder (or `.gguf` file) of `model`: a path, or a name in Hugging Face's cache, in ours, or on the hub.
 
+    `setting` names, for messages, what the user can change.
     Raises: MissingModel if it is nowhere, or offline and not here; MissingExtra without transformers.
     """
     _need_extra()
@@ -34,7 +35,7 @@ def find(model: str, cache: str, offline: bool) -> Path:
     if path.exists():
         return path.resolve()
     if path.is_absolute() or model.startswith((".", "~")):
-        raise MissingModel(f"There is no model at {path}.", "Set SCRIPTORIUM_SUMMARY_MODEL to an existing folder.")
+        raise MissingModel(f"There is no model at {path}.", f"Set {setting} to an existing folder.")
     import huggingface_hub
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -49,16 +50,9 @@ def find(model: str, cache: str, offline: bool) -> Path:
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         why = str(error).strip().splitlines()[0]
     raise MissingModel(
-        f"The summary model {model} is not on this machine, and can't be fetched: {why}.",
-        "Check its name, fetch it once while online, or set SCRIPTORIUM_SUMMARY_MODEL to a folder or to `extractive`.",
+        f"The model {model} is not on this machine, and can't be fetched: {why}.",
+        f"Check its name, fetch it once while online, or set {setting} to a folder, or to `auto`.",
     )
-
-
-def language_name(code: str) -> str:
-    """The English name of a language Whisper knows: `ru` is `Russian`."""
-    from transformers.models.whisper.tokenization_whisper import LANGUAGES
-
-    return str(LANGUAGES.get(code, code)).title()
 
 
 def _need_extra() -> None:
@@ -72,8 +66,9 @@ def _need_extra() -> None:
         ) from error
 
 
-class Writer:
-    """A loaded model. `room` is how many tokens a request may have, `device` where it runs and in which number format.
+class TransformersWriter:
+    """A loaded model, a `writer.Writer`. It answers several requests at once on a device; where memory does not
+    suffice, half as many, and so on down to one; then it moves to the CPU, unless the device was asked for by name.
 
     Text is made token by token in the calling thread, so that an interruption is noticed between two tokens.
     """
@@ -101,9 +96,21 @@ class Writer:
                 f"The summary model {name} can't be loaded: {str(error).strip().splitlines()[0]}",
                 "It must be a sequence-to-sequence or causal text model with its tokenizer, without code of its own.",
             ) from error
+        # A decoder goes on where its request ends, so shorter requests are filled up on the left.
+        self._tokenizer.padding_side = "right" if self._pairs else "left"
+        if self._tokenizer.pad_token_id is None:
+            self._tokenizer.pad_token = self._tokenizer.eos_token
+        self.steps: list[str] = []
         self._move(target)
+        self.batch = 1 if self._device == "cpu" or self._tokenizer.pad_token_id is None else _BATCH
         self._prefix = ((getattr(config, "task_specific_params", None) or {}).get("summarization") or {}).get("prefix")
         self.room, self._answer_limit = self._measure(config)
+
+    @property
+    def where(self) -> str:
+        """Device, number format, and the steps that were needed to fit, in words."""
+        steps = f", after a step to {' and '.join(self.steps)}" if self.steps else ""
+        return f"{self._device}, {str(self._model.dtype).removeprefix('torch.')}{steps}"
 
     @property
     def instructed(self) -> bool:
@@ -128,37 +135,52 @@ class Writer:
             )
         return request if self._pairs else f"{request}\n\n- "
 
-    def ask(self, request: str, longest: int, *, again: bool = False) -> tuple[str, bool]:
-        """The answer to a framed `request`, at most `longest` tokens, and whether it was cut there.
+    def ask(self, requests: Sequence[str], longest: int, *, again: bool = False) -> list[Answer]:
+        """See `writer.Writer`. `again` draws, with a fixed seed."""
+        if len(requests) > self.batch:
+            some, more = requests[: self.batch], requests[self.batch :]
+            return self.ask(some, longest, again=again) + self.ask(more, longest, again=again)
+        made = None
+        try:
+            made = self._generate(requests, longest, again)
+        except RuntimeError as error:
+            if not ran_out(error, self._device) or (self.batch == 1 and (self._pinned or self._device == "cpu")):
+                raise
+        if made is None:  # out of the except block, whose traceback holds on to the device's memory
+            if self.batch > 1:
+                self.batch //= 2
+                self.steps.append(f"batch {self.batch}")
+            else:
+                self._move("cpu")
+                self.steps.append("the CPU")
+            memory_of(self._device).release()
+            return self.ask(requests, longest, again=again)
+        return made
 
-        The same request has the same answer; with `again`, another one (drawn with a fixed seed).
-        """
+    def _generate(self, requests: Sequence[str], longest: int, again: bool) -> list[Answer]:
         import torch
 
         chat = not self._pairs and getattr(self._tokenizer, "chat_template", None)
-        inputs = self._tokenizer(request, return_tensors="pt", add_special_tokens=not chat)
+        inputs = self._tokenizer(
+            list(requests), return_tensors="pt", padding=len(requests) > 1, add_special_tokens=not chat
+        )
         inputs.pop("token_type_ids", None)
         longest = min(longest, self._answer_limit)
         config = copy.deepcopy(self._model.generation_config)
         config.update(max_new_tokens=longest, max_length=None, min_length=0, num_beams=1, repetition_penalty=1.1)
         config.update(do_sample=again, temperature=0.7 if again else None, top_p=0.9 if again else None, top_k=None)
         if config.pad_token_id is None:
-            eos = config.eos_token_id
-            config.pad_token_id = eos[0] if isinstance(eos, list) else eos
+            config.pad_token_id = self._tokenizer.pad_token_id
         torch.manual_seed(0)
         with torch.inference_mode():
-            output = None
-            try:
-                output = self._model.generate(**inputs.to(self._model.device), generation_config=config)
-            except torch.OutOfMemoryError:
-                if self._pinned:
-                    raise
-            if output is None:  # out of the except block, whose traceback holds on to the device's memory
-                self._move("cpu")
-                output = self._model.generate(**inputs.to("cpu"), generation_config=config)
+            output = self._model.generate(**inputs.to(self._model.device), generation_config=config)
         start = 0 if self._pairs else inputs["input_ids"].shape[1]
-        tokens = output[0][start:]
-        return str(self._tokenizer.decode(tokens, skip_special_tokens=True)), len(tokens) >= longest
+        ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
+        answers = []
+        for tokens in output[:, start:].tolist():
+            cut_short = len(tokens) >= longest and not set(tokens) & set(ends)
+            answers.append(Answer(str(self._tokenizer.decode(tokens, skip_special_tokens=True)), cut_short))
+        return answers
 
     def _move(self, device: str) -> None:
         import torch
@@ -176,7 +198,7 @@ class Writer:
         if device == "cpu" and self._model.dtype != torch.float32:  # it came from a GPU; half precision is slow here
             self._model.float()
             torch.cuda.empty_cache()
-        self.device = f"{device}, {str(self._model.dtype).removeprefix('torch.')}"
+        self._device = device
 
     def _measure(self, config: Any) -> tuple[int, int]:
         """Tokens for a request, tokens for an answer. A decoder shares one context between the two."""

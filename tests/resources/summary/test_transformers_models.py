@@ -3,7 +3,7 @@
 import importlib.util
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,15 @@ import pytest
 from resources.errors import MissingModel
 from resources.progress import Step, listening
 from resources.speech.documents import Transcript
+from resources.summary.chapters import Stretch
 from resources.summary.length import bullets_for
 from resources.summary.sentences import sentences
 from resources.summary.summarizing import Summarizer
-from resources.summary.transformers_models import Writer, WriterFailed
-from resources.summary.transformers_summary import _MAP, _REDUCE, cut, read_points, write
+from resources.summary.support import Support
+from resources.summary.transformers_models import TransformersWriter
 from resources.summary.vocabulary import Vocabulary
+from resources.summary.writer import Answer, WriterFailed
+from resources.summary.writing import MAP, REDUCE, write
 
 Spoken = Callable[..., Transcript]
 Answers = dict[str, str]
@@ -57,7 +60,7 @@ def make_untrained(folder: Path, kind: str, text: str, context: int) -> None:
     trained.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     trained.decoder = tokenizers.decoders.ByteLevel()
     trained.train_from_iterator(
-        [text, _MAP, _REDUCE],
+        [text, MAP, REDUCE],
         tokenizers.trainers.BpeTrainer(
             vocab_size=1200,
             special_tokens=["<pad>", "<end>", "<ask>", "<say>"],
@@ -99,21 +102,25 @@ def make_untrained(folder: Path, kind: str, text: str, context: int) -> None:
     tokenizer.save_pretrained(folder)
 
 
-class Teacher(Writer):
+class Teacher(TransformersWriter):
     """The model with its own tokenizer and measure, whose answers are given by rule; they become its lessons."""
 
     answers: Answers
 
-    def ask(self, request: str, longest: int, *, again: bool = False) -> tuple[str, bool]:
+    def ask(self, requests: Sequence[str], longest: int, *, again: bool = False) -> list[Answer]:
+        return [Answer(self.taught(request), False) for request in requests]
+
+    def taught(self, request: str) -> str:
         text = request.split("\n\n", 1)[1].replace("<say>", "")
-        count = int(re.search(r"(?:List the|into the) (\d+)", request)[1])  # type: ignore[index]
+        count = int(re.search(r"(?:list the|into the) (\d+)", request)[1])  # type: ignore[index]
         if text.startswith("- "):
             points = text.strip().splitlines()[:count]
         else:
             said = [part for part in re.split(r"(?<=[.])\s+", text) if 4 < len(part.split()) < 24]
             points = [f"- {part}" for part in said[:: max(1, len(said) // count)][:count]]
+            points = ["Title: The forces of the tide", *points]
         self.answers[request] = "\n".join(points)
-        return self.answers[request], False
+        return self.answers[request]
 
 
 def teach(folder: Path, answers: Answers) -> None:
@@ -166,13 +173,15 @@ def taught(
 ) -> tuple[Path, list[str]]:
     """A trained model's folder, and the bullets it was taught to give for `short_lecture`."""
     folder = tmp_path_factory.mktemp(request.param)
-    make_untrained(folder, request.param, short_lecture.text, context=330 if request.param == "llama" else 220)
+    make_untrained(folder, request.param, short_lecture.text, context=330)
     teacher = Teacher(request.param, folder, "cpu")
     teacher.answers = {}
     said = sentences(short_lecture)
-    bullets = write(said, Vocabulary("en"), teacher, "English", bullets_for(short_lecture.duration_s), LOG)
+    whole = [Stretch(0, len(said), short_lecture.duration_s)]
+    support = Support(said, Vocabulary("en"))
+    made = write(said, whole, support, teacher, "English", bullets_for(short_lecture.duration_s), LOG)
     teach(folder, teacher.answers)
-    return folder, [bullet.text for bullet in bullets]
+    return folder, [bullet.text for bullet in made.bullets]
 
 
 @pytest.mark.train
@@ -187,6 +196,8 @@ def test_a_model_by_path_writes_the_summary(taught: tuple[Path, list[str]], shor
     assert summary.method == str(folder)
     assert "cpu, float32" in summary.reason
     assert summary.key_terms
+    assert summary.faithfulness == 1.0
+    assert [chapter.title for chapter in summary.chapters] == ["The forces of the tide"]
     assert steps[-1].done == steps[-1].total >= 2
 
 
@@ -200,10 +211,10 @@ def test_kept_answers_are_not_asked_for_again(
     first = summarizer.summarize(short_lecture, LOG, kept)
     assert kept
 
-    def refuse(*_: object, **__: object) -> tuple[str, bool]:
+    def refuse(*_: object, **__: object) -> list[Answer]:
         raise AssertionError("asked again")
 
-    monkeypatch.setattr(Writer, "ask", refuse)
+    monkeypatch.setattr(TransformersWriter, "ask", refuse)
     assert summarizer.summarize(short_lecture, LOG, kept) == first
 
 
@@ -220,13 +231,13 @@ def test_an_interruption_stops_the_model_between_two_tokens(tmp_path: Path, shor
     for name in ("config.json", "generation_config.json"):
         held = json.loads((tmp_path / name).read_text())
         (tmp_path / name).write_text(json.dumps({**held, "eos_token_id": None, "pad_token_id": 0}))
-    writer = Writer("endless", tmp_path, "cpu")
+    writer = TransformersWriter("endless", tmp_path, "cpu")
     writer._answer_limit = 10**6
     writer._model.config.max_position_embeddings = 10**6
     started = time.monotonic()
     threading.Timer(1.0, lambda: signal.raise_signal(signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
-        writer.ask("Tell me everything.", 10**6)
+        writer.ask(["Tell me everything."], 10**6)
     assert time.monotonic() - started < 10
 
 
@@ -257,47 +268,3 @@ def test_a_model_that_is_nowhere_is_named(short_lecture: Transcript, tmp_path: P
 def test_a_folder_without_a_model_is_named(short_lecture: Transcript, tmp_path: Path) -> None:
     with pytest.raises(MissingModel, match="can't be loaded"):
         Summarizer(model=str(tmp_path), offline=True).summarize(short_lecture, LOG)
-
-
-def words(text: str) -> int:
-    return len(text.split())
-
-
-@pytest.mark.parametrize("room", [7, 50, 400, 10_000])
-def test_parts_hold_every_sentence_and_no_more_than_fits(
-    spoken: Spoken, lecture: Callable[[str], str], room: int
-) -> None:
-    said = sentences(spoken(lecture("tides_en")))
-    parts = cut(said, words, room)
-    assert all(words(part.text) <= room for part in parts)
-    together = " ".join(part.text for part in parts)
-    position = 0
-    for word in " ".join(sentence.text for sentence in said).split():  # all there, in order
-        position = together.index(word, position)
-    assert {index for part in parts for index in range(part.first, part.last)} == set(range(len(said)))
-    if room == 10_000:
-        assert len(parts) == 1
-    if room == 400:
-        assert sum(words(part.text) for part in parts) > sum(sentence.words for sentence in said)  # they overlap
-
-
-@pytest.mark.parametrize(
-    ("answer", "cut_short", "expected"),
-    [
-        (
-            "Here are the points:\n- The Moon pulls.\n* The **Sun** pulls.\n",
-            False,
-            ["The Moon pulls.", "The Sun pulls."],
-        ),
-        ("1. Луна притягивает воду.\n2) Солнце тоже.", False, ["Луна притягивает воду.", "Солнце тоже."]),
-        ("The Moon pulls. The Sun pulls too.", False, ["The Moon pulls.", "The Sun pulls too."]),
-        ("The Moon pulls.\n- The Sun pulls.", False, ["The Moon pulls.", "The Sun pulls."]),
-        ("- The Moon pulls.\n- The Sun pul", True, ["The Moon pulls."]),
-        ("<think>What to say?</think>- The Moon pulls.", False, ["The Moon pulls."]),
-        ("<think>What to", True, []),
-        ("2016", False, []),
-        ("- A point.\n- ---\n-\n- ok\n- Another point.", False, ["Another point."]),
-    ],
-)
-def test_answers_are_read_as_points(answer: str, cut_short: bool, expected: list[str]) -> None:
-    assert read_points(answer, 5, cut_short=cut_short) == expected
