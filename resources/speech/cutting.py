@@ -43,7 +43,7 @@ def segments_of(heard: Sequence[Heard], duration_s: float, language: str) -> lis
     words = in_order(joined(heard) if separator else [w for w in heard if w.text.strip()], duration_s)
     return [
         _segment(part, separator)
-        for sentence in _sentences(words, spaced=bool(separator))
+        for sentence in sentences(words, spaced=bool(separator))
         for part in _short_enough(sentence)
     ]
 
@@ -85,13 +85,14 @@ def in_order(heard: Sequence[Heard], duration_s: float) -> list[Heard]:
     return ordered
 
 
-def _sentences(words: Sequence[Heard], spaced: bool) -> list[list[Heard]]:
-    sentences: list[list[Heard]] = []
+def sentences(words: Sequence[Heard], spaced: bool) -> list[list[Heard]]:
+    """The words cut where a sentence ends or somebody pauses for `PAUSE_S`; `spaced`: blanks stand between words."""
+    found: list[list[Heard]] = []
     for word in words:
-        if not sentences or _ends_before(sentences[-1][-1], word, spaced):
-            sentences.append([])
-        sentences[-1].append(word)
-    return sentences
+        if not found or _ends_before(found[-1][-1], word, spaced):
+            found.append([])
+        found[-1].append(word)
+    return found
 
 
 def _ends_before(word: Heard, following: Heard, spaced: bool) -> bool:

@@ -1,27 +1,23 @@
-"""A Whisper model on a device: loading it, naming what went wrong there, and hearing which language is spoken.
+"""A Whisper model on a device: loading it, naming what went wrong there, and stopping it.
 
-Belongs here: what touches the loaded model apart from decoding. Does not belong here: which model
-(`models.py`), the decoding loop (`recognition.py`).
+Belongs here: what touches the loaded model apart from decoding. Does not belong here: which model (`models.py`), what
+to do when memory does not suffice (`ladder.py`), decoding (`decoding.py`, `redecode.py`).
 """
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
+from resources.background import Handle
 from resources.device import CTranslate2, MissingDevice, choose
 from resources.errors import MissingModel, ScriptoriumError
 from resources.speech.models import ModelChoice
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-T = TypeVar("T")
 
 COMPUTE_TYPE = {"cuda": "float16", "cpu": "int8"}
 
@@ -34,11 +30,12 @@ class DeviceFull(ScriptoriumError):
 
 @dataclass(frozen=True)
 class Recogniser:
-    """A loaded `faster_whisper.WhisperModel`, where it runs, and why it is this one there."""
+    """A loaded `faster_whisper.WhisperModel`, where and how it runs, and why it is this one there."""
 
     model: Any
     choice: ModelChoice
     device: str
+    compute_type: str
     reason: str
 
 
@@ -47,8 +44,9 @@ def find_device(wanted: str) -> str:
     return choose(wanted, CTranslate2(), "SCRIPTORIUM_SPEECH_DEVICE").name.partition(":")[0]
 
 
-def load_model(folder: Path, device: str, threads: int) -> Any:
-    """The model in `folder` on `device`; `threads` 0 means all cores this process may use.
+def load_model(folder: Path, device: str, threads: int, compute_type: str | None = None) -> Any:
+    """The model in `folder` on `device`; `threads` 0 means all cores this process may use;
+    `compute_type` is CTranslate2's, best for the device if None.
 
     On CUDA it hears half a minute of nothing first, because missing libraries show only then.
     Raises MissingModel, MissingDevice, DeviceFull.
@@ -59,7 +57,7 @@ def load_model(folder: Path, device: str, threads: int) -> Any:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with device_errors(folder):
         model = WhisperModel(
-            str(folder), device=device, compute_type=COMPUTE_TYPE[device], cpu_threads=threads or cores
+            str(folder), device=device, compute_type=compute_type or COMPUTE_TYPE[device], cpu_threads=threads or cores
         )
         if device == "cuda":
             model.encode(np.zeros((model.model.n_mels, 3000), dtype=np.float32))
@@ -92,23 +90,18 @@ def device_errors(folder: Path | None = None) -> Iterator[None]:
         raise
 
 
-def vote_on_language(model: Any, windows: Sequence[NDArray[np.float32]]) -> tuple[str, float]:
-    """The language with the highest mean probability over `windows` (each at most 30 s at 16 kHz), and that mean."""
-    import numpy as np
-    from faster_whisper.audio import pad_or_trim
-
-    features = np.stack([pad_or_trim(model.feature_extractor(window)[..., :-1]) for window in windows])
-    totals: dict[str, float] = {}
-    for votes in model.model.detect_language(model.encode(features)):
-        for token, probability in votes:
-            language = token[2:-2]  # "<|ru|>"
-            totals[language] = totals.get(language, 0.0) + probability
-    best = max(totals, key=lambda language: totals[language])
-    return best, min(totals[best] / len(windows), 1.0)
+def stoppable(model: Any, handle: Handle) -> Any:
+    """The same model, asking before each call into native code whether to go on: a call takes seconds at most."""
+    twin = copy.copy(model)
+    twin.model = _Asking(model.model, handle)
+    return twin
 
 
-def spread(items: Sequence[T], count: int) -> list[T]:
-    """At most `count` of the items, evenly spread: the middles of `count` equal parts."""
-    if len(items) <= count:
-        return list(items)
-    return [items[int((part + 0.5) * len(items) / count)] for part in range(count)]
+class _Asking:
+    def __init__(self, model: Any, handle: Handle) -> None:
+        self._model, self._handle = model, handle
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("encode", "generate", "align"):
+            self._handle.check()
+        return getattr(self._model, name)

@@ -1,13 +1,15 @@
-"""From a sound file to windows of speech: samples on disk, voice activity, stretches of at most 30 s.
+"""From a sound file to windows of speech: samples on disk, stretches of at most 30 s.
 
-Belongs here: reading samples, finding speech, grouping it for the recogniser. Does not belong here: recognising it.
+Belongs here: reading samples, grouping stretches of speech for the recogniser. Does not belong here: finding speech
+(`activity.py`), recognising it (`decoding.py`).
 """
 
 from __future__ import annotations
 
 import errno
+import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,9 +33,6 @@ MAX_SILENCE_S = 5.0
 VAD = {"threshold": 0.5, "min_silence_duration_ms": 160, "speech_pad_ms": 400}
 """Silero VAD as faster-whisper's batched pipeline sets it: a short silence is enough, for many places to cut at."""
 
-_BLOCK = 300 * RATE
-_SAFE_END = RATE // 2
-
 
 @dataclass(frozen=True)
 class Span:
@@ -47,15 +46,34 @@ class Span:
         return (self.end - self.start) / RATE
 
 
+class Samples:
+    """A recording as 16 kHz mono int16 in an open file: only what is read is in memory, however long it is."""
+
+    def __init__(self, descriptor: int, length: int) -> None:
+        self._descriptor, self._length = descriptor, length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def read(self, span: Span) -> NDArray[np.float32]:
+        """The samples of `span` as float32 between -1 and 1, as both models want them."""
+        import numpy as np
+
+        content = bytearray()
+        first, behind = max(0, span.start) * 2, min(span.end, self._length) * 2
+        while first + len(content) < behind:  # one call reads at most 2 GiB
+            content += os.pread(self._descriptor, behind - first - len(content), first + len(content))
+        return np.frombuffer(bytes(content), dtype=np.int16).astype(np.float32) / 32768.0
+
+
 @contextmanager
-def samples_of(audio: Path, cache: Path) -> Iterator[NDArray[np.int16]]:
-    """The file's first audio stream as 16 kHz mono int16, mapped from a nameless file in `cache` (115 MB an hour).
+def samples_of(audio: Path, cache: Path) -> Iterator[Samples]:
+    """The file's first audio stream, decoded as a stream into a nameless file in `cache` (115 MB an hour).
 
     Memory stays flat however long the recording is, and the file is gone with the process, even a killed one.
     Raises BadInput if it can't be decoded or holds nothing.
     """
     import av
-    import numpy as np
 
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=cache) as raw:
@@ -81,41 +99,10 @@ def samples_of(audio: Path, cache: Path) -> Iterator[NDArray[np.int16]]:
         raw.flush()
         if raw.tell() == 0:
             raise BadInput(f"There is no sound in {audio.name}.", "Check that the recording plays, or export it anew.")
-        yield np.memmap(raw, dtype=np.int16, mode="r")
+        yield Samples(raw.fileno(), raw.tell() // 2)
 
 
-def waveform(samples: NDArray[np.int16], span: Span) -> NDArray[np.float32]:
-    """The samples of `span` as float32 between -1 and 1, as both models want them."""
-    import numpy as np
-
-    return samples[span.start : span.end].astype(np.float32) / 32768.0
-
-
-def find_speech(samples: NDArray[np.int16], check: Callable[[], None]) -> list[Span]:
-    """Stretches with speech, in order, none longer than `WINDOW_S`, padded where there is silence to pad with.
-
-    Goes through the recording in blocks of five minutes; speech that touches a block's end is left to the next one.
-    """
-    from faster_whisper.vad import VadOptions, get_speech_timestamps
-
-    options = VadOptions(max_speech_duration_s=WINDOW_S, **VAD)
-    spans: list[Span] = []
-    start, total = 0, len(samples)
-    while start < total:
-        check()
-        end = min(start + _BLOCK, total)
-        found = get_speech_timestamps(waveform(samples, Span(start, end)), options)
-        following = end
-        if end < total:
-            following = end - _SAFE_END
-            if found and start + found[-1]["end"] > following:
-                following = start + found.pop()["start"]
-        spans += [Span(start + speech["start"], start + speech["end"]) for speech in found]
-        start = following
-    return spans
-
-
-def group(spans: list[Span]) -> list[Span]:
+def group(spans: Sequence[Span]) -> list[Span]:
     """Neighbours joined, with the silence between them, into windows of at most `WINDOW_S` seconds.
 
     Fewer and fuller windows are faster and give the recogniser context; whole windows keep every time true.

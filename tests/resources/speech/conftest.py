@@ -1,0 +1,45 @@
+"""Sound made in a test, as the recogniser's parts read it."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from resources.speech.windows import RATE, Samples, Span, samples_of
+
+
+@pytest.fixture
+def samples() -> Iterator[Callable[[np.ndarray], Samples]]:
+    """`samples(sound)`: 16 kHz mono from floats between -1 and 1."""
+    with ExitStack() as files:
+
+        def make(sound: np.ndarray) -> Samples:
+            file = files.enter_context(tempfile.TemporaryFile())
+            file.write((np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes())
+            file.flush()
+            return Samples(file.fileno(), len(sound))
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def spoken_sound(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+    """The first twenty seconds of the English sample: three sentences."""
+    with samples_of(repo / "samples" / "lecture.mp4", tmp_path_factory.mktemp("sound")) as found:
+        return found.read(Span(0, 20 * RATE))
+
+
+@pytest.fixture(scope="session")
+def music() -> Callable[[float], np.ndarray]:
+    """`music(seconds)`: chords that fade, and a drum on each half second."""
+
+    def play(seconds: float) -> np.ndarray:
+        time = np.arange(round(seconds * RATE)) / RATE
+        chord = sum(np.sin(2 * np.pi * f * h * time) / h for f in (220, 277, 330) for h in range(1, 6))
+        drum = np.random.default_rng(0).normal(size=len(time)) * np.exp(-40 * (time % 0.5))
+        return 0.08 * chord * np.exp(-3 * (time % 0.5)) + 0.1 * drum
+
+    return play
