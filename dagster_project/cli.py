@@ -100,6 +100,44 @@ def notes(
 
 
 @app.command()
+def correct(
+    key: Annotated[str, typer.Argument(help="The recording: its key, the beginning of that, or the name of its file.")],
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="The edited transcript: a copy of transcript.txt, .srt, .vtt or .json from the library."),
+    ] = None,
+    discard: Annotated[
+        bool, typer.Option("--discard", help="Give up the correction: hear the recording anew.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Take a file that hardly resembles what was heard.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what the libraries print as well.")] = False,
+) -> None:
+    """Correct a transcript: edit a copy of it, give it back, and notes, subtitles and summary are made of your words.
+
+    Words you left alone keep their times, the others get them from their neighbours. No later run replaces a
+    correction: only --discard does, or `scriptorium restore transcript KEY RUN` with an earlier version. The path of
+    the notes goes to standard output, everything else to standard error.
+    """
+    if (file is None) != discard:
+        raise typer.BadParameter("Give the edited FILE, or --discard to hear the recording anew.")
+    settings = _settings()
+    from dagster_project.commands.running import Interrupts
+
+    with Interrupts() as interrupts:
+        from dagster_project.commands import correct as command
+        from dagster_project.commands.stages import Stopped
+
+        try:
+            if file is None:
+                done = command.discard(settings, key, verbose=verbose, interrupts=interrupts)
+            else:
+                done = command.correct(settings, key, file, force=force, verbose=verbose, interrupts=interrupts)
+        except Stopped:
+            raise typer.Exit(130) from None
+    raise typer.Exit(0 if done else 1)
+
+
+@app.command()
 def backfill(
     product: Annotated[str, typer.Argument(help="recordings, or a partitioned job such as cifar10_train.")],
     keys: Annotated[

@@ -44,15 +44,19 @@ def corrected(
     )
 
 
+def is_correction(record: records.Record) -> bool:
+    """Whether a materialization of `transcript` holds a person's words."""
+    said = None if record.event is None else record.event.metadata.get(CORRECTED)
+    return said is not None and bool(said.value)
+
+
 def kept_correction(instance: dg.DagsterInstance, store: ArtifactStore, key: str) -> Transcript | None:
     """The latest transcript of recording `key`, if that is one a person has corrected.
 
     Raises MissingArtifact or CorruptArtifact if it is one and can't be read: nobody's words are replaced unasked.
     """
     record = records.latest(instance, TRANSCRIPT, key)
-    if record is None or record.event is None or CORRECTED not in record.event.metadata:
-        return None
-    if not record.event.metadata[CORRECTED].value:
+    if record is None or not is_correction(record):
         return None
     try:
         found = store.load(record)

@@ -130,14 +130,25 @@ def _make(
         instance.add_run_tags(context.run_id, {RUN_TAG: made.correction.name})
         context.log.info(f"Corrected by {made.correction.name}: {made.correction.changed_words} words differ.")
         return made, False
-    if not config.replace_correction and (kept := kept_correction(instance, store, key)) is not None:
-        assert kept.correction is not None
-        context.log.warning(
-            f"A person has corrected this transcript ({kept.correction.name}), so it is kept and nothing is listened to"
-            f" again. To hear the recording anew: scriptorium correct {key} --discard"
-        )
+    if config.replace_correction:
+        return _hear(context, config, audio, speech, store), True
+    if (kept := _kept(context, store)) is not None:
         return kept, False
-    return _hear(context, config, audio, speech, store), True
+    heard = _hear(context, config, audio, speech, store)
+    # A person may have corrected the version before while this one was made.
+    kept = _kept(context, store)
+    return (heard, True) if kept is None else (kept, False)
+
+
+def _kept(context: dg.AssetExecutionContext, store: ArtifactStore) -> Transcript | None:
+    """The correction that is to stay, if there is one."""
+    kept = kept_correction(context.instance, store, context.partition_key)
+    if kept is not None and kept.correction is not None:
+        context.log.warning(
+            f"A person has corrected this transcript ({kept.correction.name}), so it is kept as it is. To hear the"
+            f" recording anew: scriptorium correct {context.partition_key} --discard"
+        )
+    return kept
 
 
 def _hear(

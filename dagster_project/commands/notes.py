@@ -12,6 +12,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from assets.recordings.correcting import TRANSCRIPT, is_correction
 from dagster_project.commands import daemon, products, running, terminal
 from dagster_project.definitions import build_defs
 from dagster_project.instance import bury_orphans, opened
@@ -21,6 +22,7 @@ from resources.intake.files import scan
 from resources.intake.intake import RUN_KEY_TAG, Intake, Taken
 from resources.intake.recordings import recordings_intake
 from resources.progress import listening
+from resources.store import records
 from resources.store.io_manager import ArtifactStore
 
 
@@ -129,7 +131,7 @@ class _Desk:
             )
         if run.status == dg.DagsterRunStatus.SUCCESS:
             pdf = products.library_pdf(self._store, self._instance, key)
-            row.finish(True, "notes are ready" if pdf else "done, though the library has no notes of it")
+            row.finish(True, f"notes are ready{self._kept(key)}" if pdf else "done, though the library has none of it")
             self._print(pdf)
             return pdf is not None
         if run.status == dg.DagsterRunStatus.CANCELED:
@@ -145,6 +147,10 @@ class _Desk:
             return list(self._product.assets)
         selections = products.missing(self._product, self._instance, self._store, [key])
         return [asset for selection in selections for asset in selection]
+
+    def _kept(self, key: str) -> str:
+        latest = records.latest(self._instance, TRANSCRIPT, key)
+        return "; its transcript is the corrected one" if latest is not None and is_correction(latest) else ""
 
     def _print(self, pdf: Path | None) -> None:
         if pdf is not None:

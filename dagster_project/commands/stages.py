@@ -49,8 +49,11 @@ class Stages:
         *,
         config: Mapping[str, Mapping[str, Any]] | None = None,
         tags: Mapping[str, str] | None = None,
+        said: str = "",
     ) -> bool:
         """Run a job, or those of its assets that are wanted; False if it failed, which the board says.
+
+        `said` is what it says if all went well, instead of the job's name.
 
         Raises: Stopped after Ctrl-C.
         """
@@ -69,7 +72,7 @@ class Stages:
             row.finish(False, "stopped before its run began")
             raise Stopped from None
         if run.status == dg.DagsterRunStatus.SUCCESS:
-            row.finish(True, job_name)
+            row.finish(True, said or job_name)
             return True
         if run.status == dg.DagsterRunStatus.CANCELED:
             row.finish(False, "stopped; the same command goes on where this one left off")

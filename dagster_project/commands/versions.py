@@ -16,6 +16,7 @@ import dagster as dg
 from rich.console import Console
 from rich.text import Text
 
+from assets.recordings.correcting import is_correction
 from dagster_project.commands import out_of_date, products
 from dagster_project.definitions import build_defs
 from dagster_project.instance import opened
@@ -148,7 +149,7 @@ def store_of(defs: dg.Definitions) -> ArtifactStore:
 def _examined(instance: dg.DagsterInstance, store: ArtifactStore, found: Sequence[Record]) -> Iterator[Version]:
     short, seen = _short(found), dict[str, str]()
     for number, record in enumerate(found):
-        notes = ["latest"] * (number == 0) + ["restored"] * record.restored
+        notes = ["latest"] * (number == 0) + ["restored"] * record.restored + ["corrected"] * is_correction(record)
         if record.digest is not None:
             first = seen.setdefault(record.digest, short[record.run])
             if first != short[record.run]:  # else it is the one that was restored
