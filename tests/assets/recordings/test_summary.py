@@ -1,3 +1,4 @@
+import socket
 from pathlib import Path
 
 import dagster as dg
@@ -7,7 +8,7 @@ from assets.recordings.summary import summary
 from dagster_project.partitions import recordings_partitions
 from resources.speech.documents import Segment, Transcript, Word
 from resources.store.io_manager import ArtifactIOManager, ArtifactStore
-from resources.summary.documents import Bullet, KeyTerm, Summary
+from resources.summary.documents import Bullet, Chapter, KeyTerm, Summary
 from resources.summary.summarizing import Summarizer
 
 KEY = "lecture~0123456789abcdef"
@@ -60,6 +61,7 @@ class Setup:
     """A store and an instance with one recording, whose transcript is `said`."""
 
     def __init__(self, home: Path) -> None:
+        self.home = home
         self.instance = dg.DagsterInstance.ephemeral(str(home / "dagster"))
         self.store = ArtifactStore(root=str(home / "store"), library=str(home / "library"))
         self.said = heard(TEXT)
@@ -79,7 +81,7 @@ class Setup:
             resources={
                 "store": self.store,
                 "io_manager": ArtifactIOManager(store=self.store),
-                "summarizer": summarizer or Summarizer(offline=True),
+                "summarizer": summarizer or Summarizer(encoder="none", offline=True),
             },
             raise_on_error=False,
         )
@@ -102,16 +104,25 @@ def test_a_summary_is_stored_with_its_preview_and_good_checks(setup: Setup) -> N
     assert made.method == "extractive"
     assert {name: check.passed for name, check in checks(result).items()} == {
         "bullets_within_recording": True,
-        "quarters_covered": True,
+        "chapters_cover_recording": True,
         "bullets_from_transcript": True,
+        "quarters_covered": True,
+        "beginning_and_end_covered": True,
+        "faithfulness": True,
     }
     [event] = result.asset_materializations_for_node("summary")
     assert event.metadata["bullets"].value == len(made.bullets) >= 4
     assert event.metadata["key_terms"].value == len(made.key_terms) >= 5
+    assert event.metadata["chapters"].value == len(made.chapters) == 1
+    assert event.metadata["points"].value == len(made.chapters[0].points)
+    assert event.metadata["faithfulness"].value == 1.0
+    assert event.metadata["dropped"].value == event.metadata["unsupported"].value == 0
+    assert event.metadata["encoder"].value == "their words (TF-IDF)"
     assert 0 < event.metadata["compression"].value < 1
     preview = event.metadata["preview"].value
     assert all(bullet.text in preview for bullet in made.bullets)
     assert "**0:00:" in preview
+    assert made.chapters[0].title in preview
     assert "Key terms: " in preview
 
 
@@ -123,13 +134,15 @@ def test_made_twice_it_has_the_same_data_version(setup: Setup) -> None:
     assert versions[0] == versions[1]
 
 
-def test_a_transcript_without_words_fails_and_is_not_tried_again(setup: Setup) -> None:
+def test_where_nobody_speaks_the_summary_is_empty_says_so_and_passes_its_checks(setup: Setup) -> None:
     setup.said = heard("")
     result = setup.run()
-    assert not result.success
-    [failure] = [event for event in result.all_events if event.is_step_failure]
-    assert "no words" in str(failure.step_failure_data.user_failure_data.description)
-    assert failure.step_failure_data.user_failure_data.metadata["error"].value == "BadInput"
+    assert result.success
+    made = result.output_for_node("summary")
+    assert (made.bullets, made.chapters, made.key_terms) == ([], [], [])
+    assert all(check.passed for check in checks(result).values())
+    [event] = result.asset_materializations_for_node("summary")
+    assert "No words were recognised" in event.metadata["preview"].value
 
 
 class Wrong(Summarizer):
@@ -137,32 +150,53 @@ class Wrong(Summarizer):
 
     def summarize(self, *_: object, **__: object) -> Summary:
         bullets = [
-            Bullet(time_s=1.0, text="Ants have queens too."),
-            Bullet(time_s=2.0, text="A beehive is ruled by no one."),
+            Bullet(time_s=1.0, text="Ants have queens too.", quoted=True),
+            Bullet(time_s=2.0, text="A beehive is ruled by no one.", quoted=True),
         ]
         terms = [KeyTerm(term="ants", times_s=[9000.0])]
+        chapters = [
+            Chapter(start_s=0.0, end_s=20.0, title="Ants", points=[]),
+            Chapter(start_s=25.0, end_s=60.0, title="Queens", points=[]),
+        ]
         return Summary(
-            language="en", bullets=bullets, key_terms=terms, method=self.model, reason="made wrong for a test"
+            language="en",
+            bullets=bullets,
+            key_terms=terms,
+            method=self.model,
+            reason="made wrong for a test",
+            chapters=chapters,
+            faithfulness=0.5,
+            dropped=[Bullet(time_s=3.0, text="Ants fly to the Moon.", supported=False)],
         )
 
 
-def test_times_past_the_end_and_invented_quotes_are_refused(setup: Setup) -> None:
-    found = checks(setup.run(Wrong(model="extractive")))
-    assert {name: check.passed for name, check in found.items()} == {
-        "bullets_within_recording": False,
-        "quarters_covered": False,
-        "bullets_from_transcript": False,
-    }
+def test_what_does_not_fit_the_recording_is_refused_or_told(setup: Setup) -> None:
+    result = setup.run(Wrong(model="extractive"))
+    found = checks(result)
+    # Less than a minute of speech: whatever is said belongs to its last minute.
+    assert [name for name, check in found.items() if check.passed] == ["beginning_and_end_covered"]
     assert found["bullets_within_recording"].metadata["outside"].value == "2:30:00"
     assert found["bullets_from_transcript"].metadata["not_in_transcript"].value == "Ants have queens too."
-    assert found["bullets_from_transcript"].severity == dg.AssetCheckSeverity.ERROR
-    assert found["quarters_covered"].severity == dg.AssetCheckSeverity.WARN
+    assert found["chapters_cover_recording"].metadata["edges"].value == "0:00:00, 0:00:20, 0:00:25, 0:01:00"
+    blocking = {"bullets_within_recording", "bullets_from_transcript", "chapters_cover_recording"}
+    assert {name for name, check in found.items() if check.severity == dg.AssetCheckSeverity.ERROR} == blocking
 
 
-def test_what_a_model_made_up_is_a_warning(setup: Setup) -> None:
-    found = checks(setup.run(Wrong(model="someone/some-model")))["bullets_from_transcript"]
-    assert not found.passed
-    assert found.severity == dg.AssetCheckSeverity.WARN
+def test_the_key_of_an_endpoint_is_in_no_event_and_its_failure_says_what_to_do(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resources.summary.endpoint._RETRIES", 0)  # the waits between tries last seconds
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+    result = setup.run(Summarizer(url=url, key="sk-secret-0451", model="some-model", encoder="none", timeout_s=1))
+    assert not result.success
+    [failure] = [event for event in result.all_events if event.is_step_failure]
+    data = failure.step_failure_data.user_failure_data
+    assert data.metadata["error"].value == "EndpointFailed"
+    assert "SCRIPTORIUM_SUMMARY_URL" in data.metadata["what_to_do"].value
+    kept = " ".join(path.read_text(errors="replace") for path in setup.home.rglob("*") if path.is_file())
+    assert "sk-secret-0451" not in kept + str(result.all_events)
 
 
 @pytest.mark.train
