@@ -12,11 +12,12 @@ from __future__ import annotations
 import io
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
@@ -69,14 +70,14 @@ def faces(cache: Path) -> dict[str, Face]:
     sources = _sources()
     recipe = f"{version('fonttools')} {FACES} {_RANGES}".encode()
     return {
-        name: _measured(_cut(cache / "fonts", name, sources[name], recipe, weight))
+        name: _measured(cut(cache / "fonts", name, sources[name], recipe, partial(_static, sources[name], weight)))
         for name, (_, _, weight) in FACES.items()
     }
 
 
-def coverage(cut: dict[str, Face]) -> frozenset[int]:
+def coverage(faces: dict[str, Face]) -> frozenset[int]:
     """Code points that every face has, so that a text looks the same wherever it stands."""
-    return frozenset.intersection(*(frozenset(face.advances) for face in cut.values()))
+    return frozenset.intersection(*(frozenset(face.advances) for face in faces.values()))
 
 
 def _sources() -> dict[str, Path]:
@@ -91,13 +92,16 @@ def _sources() -> dict[str, Path]:
         raise MissingExtra(f"A font of the notes is not installed: {error}.", install) from error
 
 
-def _cut(folder: Path, name: str, source: Path, recipe: bytes, weight: int) -> Path:
+def cut(folder: Path, name: str, source: Path, recipe: bytes, make: Callable[[], TTFont]) -> Path:
+    """The file in `folder` that `make` cut from `source` by `recipe`, now or before; the name's digests prove it."""
     key = blake3(recipe + _digest(source)).hexdigest()[:16]
     for found in folder.glob(f"{name}-{key}-*.ttf"):
         if found.stem.endswith(f"-{blake3(found.read_bytes()).hexdigest()[:16]}"):
             return found
         found.unlink(missing_ok=True)
-    content = _static(source, weight)
+    buffer = io.BytesIO()
+    make().save(buffer)
+    content = buffer.getvalue()
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{name}-{key}-{blake3(content).hexdigest()[:16]}.ttf"
     handle, temporary = tempfile.mkstemp(dir=folder, suffix=".part")
@@ -119,8 +123,8 @@ def _digest(path: Path) -> bytes:
     return blake3(path.read_bytes()).digest()
 
 
-def _static(source: Path, weight: int) -> bytes:
-    """The bytes of a static cut. Subsetting first leaves less than half of the outlines to interpolate."""
+def _static(source: Path, weight: int) -> TTFont:
+    """A static cut. Subsetting first leaves less than half of the outlines to interpolate."""
     from fontTools import subset
     from fontTools.ttLib import TTFont
     from fontTools.varLib import instancer
@@ -133,16 +137,13 @@ def _static(source: Path, weight: int) -> bytes:
     subsetter.populate(unicodes=[code for first, last in _RANGES for code in range(first, last + 1)])
     subsetter.subset(font)
     # `optimize` and overlap flags cost time and change nothing that can be seen.
-    cut: Any = instancer.instantiateVariableFont(
+    return instancer.instantiateVariableFont(
         font,
         {"wght": weight, "wdth": 100},
         inplace=True,
         optimize=False,
         overlap=instancer.OverlapMode.KEEP_AND_DONT_SET_FLAGS,
     )
-    buffer = io.BytesIO()
-    cut.save(buffer)
-    return buffer.getvalue()
 
 
 @lru_cache(maxsize=16)

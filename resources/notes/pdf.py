@@ -15,17 +15,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resources.notes.content import Notes
-from resources.notes.fonts import Face
+from resources.notes.fallback import Fallback
+from resources.notes.fonts import Face, coverage
 from resources.notes.lines import Measure, Run, Style
 from resources.notes.look import FORMATS, HAIRLINE, SMALL, TINT, Format
 from resources.notes.pages import GRID, Page, Places, Row, paginate
 from resources.notes.rows import Typist
+from resources.notes.scripts import Scripts
 from resources.timecode import clock
 
 if TYPE_CHECKING:
     from fpdf import FPDF
 
 _BOX_LEFT, _BOX_RIGHT = 58.0, 6.0  # how far the tinted box reaches beyond the text column: left over the times
+_CELL_BASELINE = 0.8  # of its height: where fpdf2 sets the baseline of a cell as high as its type
 _HEAD_GAP = 26.0  # from the running head's baseline to the text
 _HEAD_BETWEEN = 18.0  # at least this far apart are title and chapter in the running head
 _FOOT_GAP = 34.0  # from the text to the foot's baseline
@@ -49,15 +52,21 @@ def draw(
     faces: Mapping[str, Face],
     page_format: str = "A4",
     on_page: Callable[[int, int], None] | None = None,
+    others: Mapping[str, Fallback] | None = None,
 ) -> Drawn:
-    """Set `notes`, whose every text the faces can show, with `pictures` by file name.
+    """Set `notes`, whose every text the faces can show (those of `others` where `faces` can't), with `pictures` by file
+    name.
 
     `on_page(done, total)` is called after each page.
     """
     form = FORMATS[page_format]
-    measure = Measure({name: face.advances for name, face in faces.items()})
+    scripts = Scripts(others, coverage(dict(faces))) if others else None
+    measure = Measure({name: face.advances for name, face in faces.items()}, scripts)
     pages = paginate(Typist(measure, form).rows(notes), form.body)
-    pen = _Pen(notes, pictures, faces, form, measure, pages)
+    paths = {name: face.path for name, face in faces.items()} | {
+        name: face.path for name, face in (others or {}).items()
+    }
+    pen = _Pen(notes, pictures, paths, form, measure, pages)
     for number in range(1, len(pages) + 1):
         pen.page(number)
         if on_page:
@@ -74,7 +83,7 @@ class _Pen:
         self,
         notes: Notes,
         pictures: Mapping[str, Path | bytes],
-        faces: Mapping[str, Face],
+        faces: Mapping[str, Path],
         form: Format,
         measure: Measure,
         pages: list[Page],
@@ -88,8 +97,9 @@ class _Pen:
         pdf: FPDF = FPDF(unit="pt", format=(form.width, form.height))
         pdf.set_auto_page_break(False)
         pdf.set_margin(0)
-        for name, face in faces.items():
-            pdf.add_font(name, fname=face.path)
+        pdf.c_margin = 0
+        for name, path in faces.items():
+            pdf.add_font(name, fname=path)
         origin = notes.origin
         pdf.set_title(origin.title)
         pdf.set_subject(notes.words.subject.format(name=origin.name, duration=clock(origin.duration_s)))
@@ -135,9 +145,9 @@ class _Pen:
         room = form.column - _HEAD_BETWEEN
         chapter_width = self._measure.width(page.chapter, SMALL) if page.chapter else 0.0
         title = self._measure.fit(self._notes.origin.title, SMALL, max(room - chapter_width, room / 2))
-        self._text(form.left, y, title, SMALL)
+        self._line(form.left, y, title, SMALL)
         chapter = self._measure.fit(page.chapter, SMALL, room - self._measure.width(title, SMALL))
-        self._text(form.left + form.column - self._measure.width(chapter, SMALL), y, chapter, SMALL)
+        self._line(form.left + form.column - self._measure.width(chapter, SMALL), y, chapter, SMALL)
         self._rule(form.left, y + 6, form.left + form.column)
         foot = self._notes.words.page.format(number=number, total=len(self._pages))
         x = form.left + form.column - self._measure.width(foot, SMALL)
@@ -206,10 +216,17 @@ class _Pen:
             self._run(Run(x, text, SMALL, self._measure.width(text, SMALL), row.page_of), y + row.baseline)
 
     def _run(self, run: Run, baseline: float) -> None:
-        self._text(run.x, baseline, run.text, run.style)
+        if run.face:
+            self._shaped(run, baseline)
+        else:
+            self._text(run.x, baseline, run.text, run.style)
         if run.link and (place := self._places.of(run.link)):
             size = run.style.size
             self._pdf.link(run.x, baseline - size, run.width, size * 1.3, self._link(place))
+
+    def _line(self, x: float, baseline: float, text: str, style: Style) -> None:
+        for run in self._measure.line(text, style, x):
+            self._run(run, baseline)
 
     def _link(self, place: tuple[int, float]) -> int:
         if place not in self._links:
@@ -223,6 +240,22 @@ class _Pen:
             self._pdf.set_text_color(f"#{style.colour}")
             self._style = style
         self._pdf.text(x, baseline, text)
+
+    def _shaped(self, run: Run, baseline: float) -> None:
+        """Text of a fallback face, its letters joined; only a cell of fpdf2 does that."""
+        size = run.style.size
+        self._pdf.set_font(run.face, size=size)
+        self._pdf.set_text_color(f"#{run.style.colour}")
+        self._style = None
+        self._pdf.set_text_shaping(True, direction="rtl" if run.rtl else "ltr")
+        self._pdf.set_xy(run.x, baseline - _CELL_BASELINE * size)
+        # Joined letters are pieces without a code of their own, so the word itself is there for search and copying,
+        # from left to right as it stands, since PDFium and Poppler turn it round.
+        words = (run.text[::-1] if run.rtl else run.text).encode("utf-16-be").hex().upper()
+        self._pdf._out(f"/Span <</ActualText <FEFF{words}>>> BDC")
+        self._pdf.cell(run.width, size, run.text)
+        self._pdf._out("EMC")
+        self._pdf.set_text_shaping(False)
 
     def _rule(self, x: float, y: float, end: float) -> None:
         self._pdf.set_draw_color(f"#{HAIRLINE}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 # PDFium writes a hyphen at the end of a line as one of these, since it might be a hyphenated word.
 _LINE_END_HYPHENS = str.maketrans({"\x02": "-", "\ufffe": "-"})
+_RTL = ("R", "AL")
 
 
 class UnreadablePdf(ValueError):
@@ -49,6 +51,7 @@ def missing_texts(pages: Sequence[str], texts: Sequence[str], ignore: Sequence[s
     """Those of `texts` that don't stand in the joined pages one after the other, each whole and in order.
 
     Blanks and line ends don't count; `ignore` is taken out of each page first (a footnote may interrupt a paragraph).
+    Readers have each an order of their own for letters from right to left: of such a text the letters are counted.
     """
     whole = ""
     for page in pages:
@@ -57,8 +60,16 @@ def missing_texts(pages: Sequence[str], texts: Sequence[str], ignore: Sequence[s
             text = text.replace(squeezed(aside), "", 1)
         whole += text
     missing: list[str] = []
+    unused = Counter(whole)
     at = 0
     for text in texts:
+        if any(unicodedata.bidirectional(char) in _RTL for char in text):
+            letters = Counter(filter(str.isalnum, squeezed(text)))  # they mirror brackets each in their own way
+            if letters <= unused:
+                unused -= letters
+            else:
+                missing.append(text)
+            continue
         wanted = squeezed(text)
         found = whole.find(wanted, at)
         if found < 0:

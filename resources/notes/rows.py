@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from resources.notes.body import Body
 from resources.notes.content import Notes, contents
-from resources.notes.lines import Measure, Run, Token
+from resources.notes.lines import Measure, Token
 from resources.notes.look import (
     ALERT,
     BODY,
@@ -126,8 +126,7 @@ class Typist(Pieces):
                 runs.append(label)
                 x += label.width + 8
             name = self.measure.fit(entry.text, BODY, self.page.left + self.page.column - x - _PAGE_NUMBER)
-            if name:
-                runs.append(Run(x, name, BODY, self.measure.width(name, BODY), entry.key))
+            runs += self.measure.line(name, BODY, x, entry.key)
             rows.append(Row(runs=tuple(runs), page_of=entry.key, tag="P"))
         yield from together(rows)
 

@@ -1,7 +1,7 @@
 """The Dagster resource that turns the content of notes into a PDF and a Markdown file.
 
 Belongs here: the steps from content to finished files, and their settings. Does not belong here: how each step is done
-(`fonts.py`, `glyphs.py`, `content.py`, `rows.py`, `body.py`, `pages.py`, `pdf.py`, `pdf_reading.py`).
+(`fonts.py`, `fallback.py`, `glyphs.py`, `content.py`, `rows.py`, `body.py`, `pages.py`, `pdf.py`, `pdf_reading.py`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -85,15 +85,19 @@ class Typesetter(dg.ConfigurableResource):
 
         Raises MissingExtra if the font packages are not installed.
         """
-        from resources.notes import fonts
+        from resources.notes import fallback, fonts
         from resources.notes.content import compose
         from resources.notes.glyphs import Glyphs
         from resources.notes.markdown import markdown
         from resources.notes.pdf import draw
 
         faces = fonts.faces(Path(self.cache))
-        notes = compose(origin, transcript, summary, slides, _versions())
-        glyphs = Glyphs(fonts.coverage(faces))
+        own = fonts.coverage(faces)
+        # Every text the notes can hold; so nothing is asked of other fonts if their own have it all.
+        signs = "".join((origin.title, origin.name, transcript.model_dump_json(), summary.model_dump_json()))
+        others = fallback.fallbacks(Path(self.cache), fallback.lacking(signs, own))
+        notes = compose(origin, transcript, summary, slides, _versions() | fallback.versions(others.values()))
+        glyphs = Glyphs(own.union(*(face.has for face in others.values())))
         printed = notes.mapped(glyphs.clean)
         replaced = glyphs.replaced
         notes, printed = (text.with_missing_glyphs(replaced, glyphs.stand_in) for text in (notes, printed))
@@ -104,7 +108,7 @@ class Typesetter(dg.ConfigurableResource):
                 progress.append(Progress(log, "typesetting", total, "pages"))
             progress[0].update(done)
 
-        drawn = draw(printed, pictures, faces, self.page_format, on_page)
+        drawn = draw(printed, pictures, faces, self.page_format, on_page, others)
         return Typeset(
             pdf=drawn.content,
             markdown=markdown(notes),
