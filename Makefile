@@ -48,7 +48,7 @@ mlflow: .venv/.installed-$(TRAIN_EXTRAS)  ## show trainings in MLflow's UI on ht
 	@$(BIN)/scriptorium mlflow
 
 test: .venv/.installed-$(TEST_EXTRAS)  ## run every test that can run on this machine
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 dev: setup  ## start Dagster's UI on http://127.0.0.1:3000, its daemon and the sensors
 	@$(BIN)/scriptorium dev

@@ -22,6 +22,29 @@ os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", DAGSTER_DISABLE_
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 for name in [name for name in os.environ if name.startswith("SCRIPTORIUM_") or name == "DAGSTER_HOME"]:
     del os.environ[name]
+# Each process that sums up would load torch and transformers for a few sentences: 7 s of CPU time. Tests of the encoder
+# ask for it by itself, and the README's commands run without this setting.
+os.environ["SCRIPTORIUM_SENTENCE_ENCODER"] = "none"
+
+SLOW_FILES = (
+    "docker/test_compose.py",
+    "test_readme.py",
+    "faults/test_sweep.py",
+    "faults/test_kill.py",
+    "dagster_project/commands/test_backfill.py",
+    "e2e/test_ui.py",
+    "dagster_project/commands/test_versions.py",
+    "dagster_project/commands/test_train.py",
+    "dagster_project/commands/test_forget.py",
+    "dagster_project/test_plain_dagster.py",
+    "dagster_project/test_cli.py",
+    "integration/test_chain.py",
+    "dagster_project/commands/test_demo.py",
+    "dagster_project/test_notebook.py",
+)
+"""Files of more than half a minute, about in order, slowest first. They are begun first, so that no worker ends with one while the
+others have nothing left to do (longest processing time first; R. Graham, Bounds on multiprocessing timing anomalies,
+SIAM J. Appl. Math. 17, 1969)."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -67,6 +90,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = [item for item in items if item not in set(dropped)]
+    slow = {REPO / "tests" / name: place for place, name in enumerate(SLOW_FILES)}
+    items.sort(key=lambda item: slow.get(item.path, len(slow)))
 
 
 def _left_out() -> list[str]:
@@ -112,5 +137,8 @@ def repo() -> Path:
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache folder for the whole session, so that models are joined and fonts cut once."""
-    return tmp_path_factory.mktemp("cache")
+    """One cache folder for all workers, so that models are joined and fonts cut once."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "cache"
+    folder.mkdir(exist_ok=True)
+    return folder

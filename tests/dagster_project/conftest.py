@@ -116,10 +116,12 @@ def house(tmp_path: Path, new_house: Callable[[Path], House]) -> House:
 
 
 @pytest.fixture(scope="session")
-def furnished(tmp_path_factory: pytest.TempPathFactory, repo: Path, clip: Clip) -> House:
+def furnished(tmp_path_factory: pytest.TempPathFactory, repo: Path, clip: Clip, cache: Path) -> House:
     """A home with two recordings that notes were made of. Tests that share it leave it whole."""
     folder = tmp_path_factory.mktemp("furnished")
     house = House(folder / "home", repo)
+    house.home.mkdir()
+    (house.home / "cache").symlink_to(cache)
     recordings = folder / "talks"
     recordings.mkdir()
     clip(recordings / "bridge.mp4", 9.0)

@@ -95,9 +95,11 @@ class Works:
 
 
 @pytest.fixture(scope="module")
-def works(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Works]:
+def works(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Iterator[Works]:
     """A home with its daemon, stopped by its process id at the end."""
     home = tmp_path_factory.mktemp("works") / "home"
+    home.mkdir()
+    (home / "cache").symlink_to(cache)
     settings = Settings(home=home, speech_model="tiny.en")
     environment = {"SCRIPTORIUM_SPEECH_MODEL": "tiny.en", "SCRIPTORIUM_SETTLE_SECONDS": "0"}
     with pytest.MonkeyPatch.context() as patch:

@@ -14,7 +14,7 @@ from resources.store import records
 def house(furnished, tmp_path: Path, repo: Path):
     """A home of this test with two recordings that notes were made of: a copy, so that it may be damaged."""
     home = tmp_path / "home"
-    shutil.copytree(furnished.home, home)
+    shutil.copytree(furnished.home, home, symlinks=True)  # the cache stays everybody's
     theirs, talks = furnished.home.parent / "talks", tmp_path / "talks"
     shutil.copytree(theirs, talks)
     mine = type(furnished)(home, repo)
