@@ -33,6 +33,7 @@ from resources.timecode import clock
 
 _CAPTION = 30.0  # below a picture: its caption and a little room
 _PADDING = 5.0  # above the first and below the last point of a box
+_BELOW_BOX = 10.0  # at least this much, then up to the next line of the grid
 _EN_SPACE = "\u2002"  # between a speaker's name and the words
 
 
@@ -73,7 +74,7 @@ class Body(Pieces):
         if chapter.points:
             points = [Row(_PADDING), *self.points(chapter.points, self.page.column - BOX_INSET), Row(_PADDING)]
             box = [Row(GRID / 2), *(replace(row, boxed=True) for row in points)]
-            box.append(Row(GRID / 2 + to_grid([*box, Row(GRID / 2)])))
+            box.append(Row(_BELOW_BOX + to_grid([*box, Row(_BELOW_BOX)])))
             if not self._marked and not all(point.supported for point in chapter.points):
                 box[0], self._marked = self.with_footnote(box[0], notes.unsupported_note), True
             rows += box

@@ -12,6 +12,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,27 @@ NEAR = 1.0  # points; rounding may go either way
 MEAN, MOST = 0.95, 14.0
 
 
+@dataclass(frozen=True)
+class Made:
+    """Finished notes, the progress that was reported, and the seconds of CPU it took, with the drawing of slides."""
+
+    done: Typeset
+    steps: list[Step]
+    cpu_s: float
+
+
 @pytest.fixture(scope="module")
-def done(request: pytest.FixtureRequest, typeset: Callable[..., Typeset], cases: dict[str, Any]) -> Typeset:
-    return typeset(cases[request.param])
+def made(request: pytest.FixtureRequest, typeset: Callable[..., Typeset], cases: dict[str, Any]) -> Made:
+    steps: list[Step] = []
+    start = time.process_time()
+    with listening(steps.append):
+        done = typeset(cases[request.param])
+    return Made(done, steps, time.process_time() - start)
+
+
+@pytest.fixture
+def done(made: Made) -> Typeset:
+    return made.done
 
 
 def lines_of(page: pypdfium2.PdfPage) -> list[tuple[int, int, str]]:
@@ -81,11 +100,11 @@ def picture_of(done: Typeset) -> Image.Image:
     return sheet
 
 
-@pytest.mark.parametrize("done", CASES, indirect=True)
+@pytest.mark.parametrize("made", CASES, indirect=True)
 def test_every_line_stands_where_it_stood_and_pages_look_as_they_looked(
     done: Typeset, request: pytest.FixtureRequest
 ) -> None:
-    case = request.node.callspec.params["done"]
+    case = request.node.callspec.params["made"]
     layout, picture = layout_of(done), picture_of(done)
     if os.environ.get("GOLDEN") == "write":
         rows = [",\n".join(json.dumps(line, ensure_ascii=False) for line in page) for page in layout]
@@ -103,14 +122,14 @@ def test_every_line_stands_where_it_stood_and_pages_look_as_they_looked(
     assert apart.max() < MOST
 
 
-@pytest.mark.parametrize("done", CASES, indirect=True)
+@pytest.mark.parametrize("made", CASES, indirect=True)
 def test_nothing_is_lost(done: Typeset) -> None:
     assert done.missing_words() == []
     assert done.missing_summary() == []
 
 
 @pytest.mark.qpdf
-@pytest.mark.parametrize("done", CASES, indirect=True)
+@pytest.mark.parametrize("made", CASES, indirect=True)
 def test_the_file_is_sound(done: Typeset, tmp_path: Path) -> None:
     path = tmp_path / "notes.pdf"
     path.write_bytes(done.pdf)
@@ -118,16 +137,11 @@ def test_the_file_is_sound(done: Typeset, tmp_path: Path) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr  # 2 for errors, 3 for warnings
 
 
-def test_three_hours_are_quick_and_small_and_report_their_progress(
-    typeset: Callable[..., Typeset], cases: dict[str, Any]
-) -> None:
-    steps: list[Step] = []
-    start = time.process_time()
-    with listening(steps.append):
-        done = typeset(cases["three_hours"])
-    assert time.process_time() - start < 30  # of the CPU, with the drawing of the slides; 2 s where it was written
-    assert done.printed.speech_total == 27_000
-    assert len(done.printed.chapters) == 25
-    assert done.printed.slide_total == 60
-    assert len(done.pdf) < 5_000_000
-    assert [step.done for step in steps] == list(range(1, done.pages + 1))
+@pytest.mark.parametrize("made", ["three_hours"], indirect=True)
+def test_three_hours_are_quick_and_small_and_report_their_progress(made: Made) -> None:
+    assert made.cpu_s < 30  # 2 to 5 s where it was written; a whole lecture's notes should not be waited for
+    assert made.done.printed.speech_total == 27_000
+    assert len(made.done.printed.chapters) == 25
+    assert made.done.printed.slide_total == 60
+    assert len(made.done.pdf) < 5_000_000
+    assert [step.done for step in made.steps] == list(range(1, made.done.pages + 1))
