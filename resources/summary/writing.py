@@ -110,8 +110,7 @@ def write(
     ]
     judge = _Judge(support)
     found = asker.ask(questions, "summary", enough=lambda n, points: judge.any_true(_points(points, parts[n])))
-    mapped = _distinct([point for n, (_, lines) in enumerate(found) for point in _points(lines, parts[n])])
-    points = judge.sift(mapped)
+    points = _distinct(judge.sift([point for n, (_, lines) in enumerate(found) for point in _points(lines, parts[n])]))
     titles = [
         next((found[parts.index(part)][0] for part in own if found[parts.index(part)][0]), "") for own in of_chapter
     ]

@@ -1,6 +1,7 @@
 """Real, tiny models: trained here, on the very requests they will get, until they answer them by heart."""
 
 import importlib.util
+import itertools
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -268,3 +269,111 @@ def test_a_model_that_is_nowhere_is_named(short_lecture: Transcript, tmp_path: P
 def test_a_folder_without_a_model_is_named(short_lecture: Transcript, tmp_path: Path) -> None:
     with pytest.raises(MissingModel, match="can't be loaded"):
         Summarizer(model=str(tmp_path), offline=True).summarize(short_lecture, LOG)
+
+
+def make_parrot(folder: Path, phrase: str, text: str) -> None:
+    """A model that says `phrase` whatever it is asked: each of its tokens is followed by the next one of the phrase."""
+    import torch
+    import transformers
+
+    make_untrained(folder, "llama", f"{text} {phrase}", context=2048)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    size = len(tokenizer)
+    config = transformers.LlamaConfig(
+        vocab_size=size,
+        hidden_size=size,
+        intermediate_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        head_dim=8,
+        max_position_embeddings=2048,
+        pad_token_id=0,
+        eos_token_id=1,
+        bos_token_id=None,
+        tie_word_embeddings=False,
+    )
+    model = transformers.LlamaForCausalLM(config)
+    says = [tokenizer.convert_tokens_to_ids("<say>"), *tokenizer(phrase)["input_ids"], tokenizer.eos_token_id]
+    assert len(set(says)) == len(says)  # each token has one successor
+    with torch.no_grad():
+        for parameter in model.model.layers.parameters():
+            parameter.zero_()
+        model.model.embed_tokens.weight.copy_(torch.eye(size))
+        model.lm_head.weight.zero_()
+        for one, following in itertools.pairwise(says):
+            model.lm_head.weight[following, one] = 1.0
+    model.save_pretrained(folder)
+
+
+@pytest.mark.train
+def test_a_sentence_in_the_last_minute_of_two_hours_reaches_the_summary(
+    tmp_path: Path, talked: Callable[..., Transcript]
+) -> None:
+    """With a model that speaks of the first minutes whatever it is given."""
+    marker = "Remember: the exam is on the fourteenth of May in room two hundred and twelve."
+    transcript = talked("en", 120, marker)
+    make_parrot(tmp_path, "- Magma makes lava under a volcano.", transcript.text[:4000])
+    made = Summarizer(model=str(tmp_path), device="cpu", encoder="none", offline=True).summarize(transcript, LOG)
+    points = [point for chapter in made.chapters for point in chapter.points]
+    assert marker in [bullet.text for bullet in [*made.bullets, *points]]
+    assert [bullet.text for bullet in made.bullets] == ["Magma makes lava under a volcano."]
+    assert made.faithfulness < 0.5  # in most chapters nobody speaks of magma
+    assert {bullet.text for bullet in made.dropped} == {"Magma makes lava under a volcano."}
+    assert all(chapter.points for chapter in made.chapters[1:])
+    assert all(point.quoted for chapter in made.chapters[2:8] for point in chapter.points)
+
+
+@pytest.mark.train
+def test_requests_of_any_length_are_answered_in_one_batch_as_alone(
+    taught: tuple[Path, list[str]], short_lecture: Transcript
+) -> None:
+    writer = TransformersWriter("tiny", taught[0], "cpu")
+    requests = ["The Moon pulls.", short_lecture.text[:400], "Water is left behind on the far side of the Earth."]
+    alone = [writer.ask([request], 40)[0] for request in requests]
+    assert writer.batch >= len(requests)
+    assert writer.ask(requests, 40) == alone
+    assert all(answer.text for answer in alone)
+
+
+@pytest.mark.train
+def test_out_of_memory_halves_the_batch_then_moves_to_the_cpu(
+    tmp_path: Path, short_lecture: Transcript, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    make_untrained(tmp_path, "llama", short_lecture.text, context=600)
+    writer = TransformersWriter("tiny", tmp_path, "auto")
+    requests = [f"{number} Moons pull." for number in range(8)]
+    alone = [writer.ask([request], 6)[0] for request in requests]
+    writer.batch, writer._device = 8, "cuda:0"  # what it believes; the memory below is as small as it gets
+    generate, sizes = writer._model.generate, []
+
+    def short_of_memory(**inputs: Any) -> Any:
+        sizes.append(len(inputs["input_ids"]))
+        if writer._device != "cpu":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return generate(**inputs)
+
+    monkeypatch.setattr(writer._model, "generate", short_of_memory)
+    assert writer.ask(requests, 6) == alone
+    assert sizes[:5] == [8, 4, 2, 1, 1]
+    assert writer.where == "cpu, float32, after a step to batch 4 and batch 2 and batch 1 and the CPU"
+
+
+@pytest.mark.train
+def test_a_device_that_was_asked_for_is_not_left(
+    tmp_path: Path, short_lecture: Transcript, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    make_untrained(tmp_path, "llama", short_lecture.text, context=600)
+    writer = TransformersWriter("tiny", tmp_path, "cpu")
+    writer.batch, writer._device = 2, "cuda:0"
+
+    def no_memory(**_: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(writer._model, "generate", no_memory)
+    with pytest.raises(torch.OutOfMemoryError):
+        writer.ask(["One Moon.", "Two Moons."], 6)
+    assert writer.batch == 1
