@@ -30,8 +30,8 @@ SKIPPED = 0.5
 _SLOT_S = 2 * WINDOW_S
 """The distance of windows in a batch. With 30 s of silence before each, its times don't depend on its neighbours."""
 
-_SILENT = ("not_speech", "no_words")
-"""Signs against which rising temperatures don't help: Whisper itself takes such a window for silence."""
+_HOPELESS = frozenset({"not_speech", "no_words", "stock_phrase"})
+"""Signs that rising temperatures don't help against: there is nothing to hear. Each try costs as much as a window."""
 
 
 class Partial(Protocol):
@@ -104,7 +104,7 @@ class Decoder:
             if self._trust(found) > trust:
                 best, trust = found, self._trust(found)
             left = suspicious(found, self._spaced, self._voiced)
-            if not left or not found or set(left) & set(_SILENT):
+            if not left or not found or _HOPELESS.intersection(left):
                 break
         outcome = "better" if trust > before else "no better"
         self._handle.say(

@@ -34,6 +34,9 @@ COVERED_SHARE = 0.6
 LEAST_S = 1.0
 """Less speech than this is no ground for a second listening: a cough has that much."""
 
+_BETTER = (1.02, 1.0)
+"""A second listening is kept if it has 2 % and one word more: other windows alone change the probabilities by that."""
+
 _SAID = 10
 """So many left-out passages of a part are written to the log one by one."""
 
@@ -97,7 +100,7 @@ class Hearer:
         part = self._listen(first, behind, VAD["threshold"])
         if doubt := self._doubt(part):
             lower = self._listen(first, behind, activity.SENSITIVE)
-            better = lower.trust > part.trust
+            better = lower.trust > part.trust * _BETTER[0] + _BETTER[1]
             self._handle.say(
                 f"{doubt} Listened again from a threshold of {activity.SENSITIVE}: {len(lower.words)} words instead of"
                 f" {len(part.words)}; the {'second' if better else 'first'} is kept."

@@ -8,6 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from resources.background import Handle
+from resources.speech.decoding import Decoder
+from resources.speech.embedded import embedded_folder
+from resources.speech.ladder import Ladder
+from resources.speech.models import ModelChoice
+from resources.speech.recogniser import Recogniser, load_model
 from resources.speech.windows import RATE, Samples, Span, samples_of
 
 
@@ -43,3 +49,32 @@ def music() -> Callable[[float], np.ndarray]:
         return 0.08 * chord * np.exp(-3 * (time % 0.5)) + 0.1 * drum
 
     return play
+
+
+class Kept(dict[str, bytes]):
+    """Windows that were decoded, for a retry."""
+
+    def put(self, name: str, content: bytes) -> None:
+        self[name] = content
+
+
+def everywhere(start_s: float, end_s: float) -> float:
+    """Speech wherever one looks."""
+    return 1.0
+
+
+@pytest.fixture
+def ladder(cache: Path) -> Ladder:
+    """`tiny.en` on the CPU, two windows at once; each use loads it anew."""
+    choice = ModelChoice("tiny.en", "embedded", "a package", "set by name")
+
+    def load(device: str, compute_type: str, anew: bool) -> Recogniser:
+        return Recogniser(load_model(embedded_folder("tiny.en", cache), "cpu", 0), choice, device, compute_type, "")
+
+    return Ladder(load, "cpu", 2, False, print)
+
+
+@pytest.fixture
+def decoder(ladder: Ladder) -> Callable[[Samples, Handle], Decoder]:
+    """`decoder(samples, handle)`: for English; speech is everywhere."""
+    return lambda sound, handle: Decoder(ladder, sound, "en", True, everywhere, Kept(), "x", handle)
