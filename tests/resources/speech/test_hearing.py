@@ -47,7 +47,7 @@ def test_quiet_speech_is_listened_for_again(samples, decoder, spoken_sound: np.n
 def test_a_lower_threshold_that_finds_no_words_is_not_kept(samples, decoder, music, spoken_sound: np.ndarray) -> None:
     sound, log = samples(np.concatenate([spoken_sound[: 10 * RATE], music(10)])), Log()
     found = _found(len(sound), 0.9, 0.33)
-    found[9 * RATE // FRAME : 11 * RATE // FRAME] = 0
+    found[10 * RATE // FRAME : 11 * RATE // FRAME] = 0
     part = _hear(decoder, sound, found, log)
     assert part.threshold == 0.5
     assert "".join(word.text for word in part.words).startswith(" Good morning.")
