@@ -55,8 +55,6 @@ def _blocks(notes: Notes) -> Iterator[str]:
         yield "\n".join(f"- {_time(entry.start_s)} {_name(entry)}" for entry in listed)
     if notes.sections and not notes.has_chapters:
         yield f"## {notes.body_heading}"
-    if notes.has_uncertain:
-        yield f"*{escape(notes.uncertain_note)}*"
     for chapter in notes.chapters:
         if chapter.title:
             yield f"## {_time(chapter.start_s)} {escape(chapter.title)}"

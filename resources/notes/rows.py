@@ -106,7 +106,7 @@ class Typist(Pieces):
         for term in notes.terms:
             if line:
                 line.append(Token("·", SMALL))
-            line += [Token(word, BODY) for word in term.text.split()]
+            line += [Token(word, BODY, tied=bool(number)) for number, word in enumerate(term.text.split())]
             times = enumerate(term.times_s)
             line += [Token(clock(time_s), LINK, f"at:{time_s:.3f}", tied=not number) for number, time_s in times]
         rows = [Row(runs=line.runs) for line in self.measure.break_lines(line, self.page.column, self.page.left)]

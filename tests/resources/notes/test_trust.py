@@ -76,7 +76,7 @@ def test_what_is_doubtful_is_said_on_page_one(changes: dict[str, Any], said: str
 
 def test_doubtful_words_and_points_are_said_on_page_one() -> None:
     assert warned(heard(), share=0.151) == [
-        "15 % of the words were recognised with low certainty; they are set in grey."
+        "15 % of the words were recognised with low certainty; notes.pdf has them in grey."
     ]
     [warning] = warned(heard(), summed(faithfulness=0.79))
     assert warning == "21 % of the points of the summary are not supported by the transcript."
