@@ -26,6 +26,8 @@ _BLOCKS = (70, 160)
 """Words on either side of a gap, in a narrow and a wide view: half a minute and a minute of speech."""
 _LONGEST = 3.0
 """No chapter is longer than so many times the length that is aimed at, if there is a gap to cut at."""
+_MOST = 1.2
+"""So many times as many chapters as are aimed at are the most: 12 for an hour, 24 for three."""
 _OFF_LENGTH = 1.2
 """What a chapter twice as long, or half as long, as aimed at costs, in standard deviations of the depth."""
 _BREAK_S = 4.0
@@ -58,7 +60,13 @@ def stretches(sentences: Sequence[Sentence], similarity: Similarity, language: s
         for gap in range(1, len(sentences))
         if spoken[gap] >= SHORTEST_CHAPTER_S and spoken[-1] - spoken[gap] >= SHORTEST_CHAPTER_S
     ]
-    edges = _path(gaps, _gains(sentences, similarity, language, gaps), spoken, wanted) if wanted > 1 and gaps else []
+    edges: list[int] = []
+    if wanted > 1 and gaps:
+        gains = _gains(sentences, similarity, language, gaps)
+        edges = _path(gaps, gains, spoken, wanted)
+        while len(edges) + 1 > math.ceil(_MOST * wanted):
+            gains = {gap: gain - 0.5 for gap, gain in gains.items()}
+            edges = _path(gaps, gains, spoken, wanted)
     edges = [0, *edges, len(sentences)]
     return [Stretch(low, high, spoken[high] - spoken[low]) for low, high in pairwise(edges)]
 

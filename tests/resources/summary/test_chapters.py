@@ -57,7 +57,7 @@ def test_a_long_pause_decides_between_gaps_that_are_alike(spoken: Spoken, talk: 
         assert pause in firsts(pause)
 
 
-@pytest.mark.parametrize(("minutes", "least", "most"), [(2, 1, 1), (10, 2, 4), (60, 7, 13), (180, 15, 25)])
+@pytest.mark.parametrize(("minutes", "least", "most"), [(2, 1, 1), (10, 2, 4), (60, 8, 12), (180, 15, 24)])
 def test_longer_recordings_have_more_chapters_and_none_is_short(
     talked: Callable[..., Transcript], spoken: Spoken, talk: Talk, minutes: int, least: int, most: int
 ) -> None:
