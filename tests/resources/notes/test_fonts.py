@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -44,15 +42,6 @@ def test_a_damaged_face_is_cut_again(cache: Path, faces: dict[str, fonts.Face]) 
     path.write_bytes(whole[:-1000])
     assert fonts.faces(cache)["sans"].path == path
     assert path.read_bytes() == whole
-
-
-def test_two_processes_at_once_cut_the_same_faces(tmp_path: Path, repo: Path, faces: dict[str, fonts.Face]) -> None:
-    line = f"from pathlib import Path; from resources.notes.fonts import faces; faces(Path({str(tmp_path)!r}))"
-    both = [subprocess.Popen([sys.executable, "-c", line], cwd=repo) for _ in range(2)]
-    assert [process.wait(60) for process in both] == [0, 0]
-    assert sorted(path.name for path in (tmp_path / "fonts").iterdir()) == sorted(
-        face.path.name for face in faces.values()
-    )
 
 
 def test_versions_name_the_packages() -> None:

@@ -14,6 +14,7 @@ import pypdf
 import pytest
 from PIL import Image
 
+from resources.notes import fonts
 from resources.notes.content import Origin
 from resources.notes.pdf_reading import UnreadablePdf, column_text, first_page, missing_texts, squeezed
 from resources.notes.sections import Picture
@@ -157,7 +158,7 @@ def test_the_order_is_title_summary_terms_contents_transcript_about(make: Make) 
     assert headings == [words.summary, words.key_terms, words.contents, words.slides_and_transcript, words.about]
 
 
-def test_the_same_input_gives_the_same_bytes_in_another_process_with_another_cache(
+def test_the_same_input_gives_the_same_bytes_in_two_other_processes_that_fill_one_empty_cache(
     make: Make, tmp_path: Path, repo: Path
 ) -> None:
     transcript = transcribed(ENGLISH + " 🌱", sure=0.2)
@@ -184,13 +185,19 @@ origin = Origin("How plants move water", "lecture.mp4", "3f" * 32, datetime(2026
 pictures = {pictures!r}
 files = {{picture.name: here / picture.name for picture in pictures}}
 done = Typesetter(cache=str(here / "cache")).typeset(origin, transcript, summary, pictures, files, logging.getLogger())
-(here / "notes.pdf").write_bytes(done.pdf)
-(here / "notes.md").write_text(done.markdown)
+(here / f"notes-{{sys.argv[1]}}.pdf").write_bytes(done.pdf)
+(here / f"notes-{{sys.argv[1]}}.md").write_text(done.markdown)
 """
     environment = {"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "PATH": "/usr/bin:/bin", "PYTHONPATH": str(repo)}
-    subprocess.run([sys.executable, "-c", script], cwd=repo, env=environment, check=True)
-    assert (tmp_path / "notes.pdf").read_bytes() == done.pdf
-    assert (tmp_path / "notes.md").read_text() == done.markdown
+    both = [subprocess.Popen([sys.executable, "-c", script, number], cwd=repo, env=environment) for number in "12"]
+    assert [process.wait(120) for process in both] == [0, 0]
+    for number in "12":
+        assert (tmp_path / f"notes-{number}.pdf").read_bytes() == done.pdf
+        assert (tmp_path / f"notes-{number}.md").read_text() == done.markdown
+    # Both cut the faces at the same time, and left nothing but whole ones.
+    kept = {path.name.rsplit("-", 2)[0] for path in (tmp_path / "cache" / "fonts").iterdir()}
+    assert kept == set(fonts.FACES)
+    assert len(list((tmp_path / "cache" / "fonts").iterdir())) == len(fonts.FACES)
 
 
 def test_the_file_says_what_it_is(make: Make) -> None:
