@@ -13,14 +13,14 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from functools import partial as bound
-from typing import Any, Protocol
+from typing import Protocol
 
 from resources.background import Handle
 from resources.speech.cutting import Heard
 from resources.speech.gate import Voiced, sift, suspicious
 from resources.speech.ladder import Ladder
 from resources.speech.recogniser import Recogniser, stoppable
-from resources.speech.redecode import BEAM, TEMPERATURES, Redecoder
+from resources.speech.redecode import BEAM, TEMPERATURES, Redecoder, words_of
 from resources.speech.windows import RATE, WINDOW_S, Samples, Span
 from resources.timecode import clock
 
@@ -152,21 +152,7 @@ class Decoder:
         found: list[list[list[Heard]]] = [[] for _ in batch]
         for segment in segments:
             index = int(segment.seek / 100 // _SLOT_S)
-            if words := list(_heard(segment, batch[index - 1], index * _SLOT_S)):
+            window = batch[index - 1]
+            if words := words_of(segment, window.start / RATE - index * _SLOT_S, window.end / RATE):
                 found[index - 1].append(words)
         return batch, found
-
-
-def _heard(segment: Any, window: Span, slot_s: float) -> Iterator[Heard]:
-    """The segment's words with times of the recording, within the window they were heard in."""
-    start_s, end_s = window.start / RATE, window.end / RATE
-    for word in segment.words or ():
-        yield Heard(
-            start_s=min(start_s + float(word.start) - slot_s, end_s),
-            end_s=min(start_s + float(word.end) - slot_s, end_s),
-            text=word.word,
-            probability=float(word.probability),
-            avg_logprob=float(segment.avg_logprob),
-            no_speech_prob=float(segment.no_speech_prob),
-            compression_ratio=float(segment.compression_ratio),
-        )

@@ -75,7 +75,7 @@ class Speech(dg.ConfigurableResource):
         return device, choose_model(self.model, device, self.offline)
 
     def _transcribe(self, audio: Path, handle: Handle, partial: Partial, pinned: str | None, source: str) -> Transcript:
-        with samples_of(audio, Path(self.cache)) as samples:
+        with samples_of(audio, Path(self.cache), handle.check) as samples:
             duration_s = round(len(samples) / RATE, 3)
             ladder = Ladder(
                 lambda device, compute_type, anew: self._recogniser(handle, device, compute_type, anew),

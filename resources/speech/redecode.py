@@ -13,6 +13,7 @@ from resources.speech.cutting import Heard
 from resources.speech.gate import COMPRESSION, LOGPROB, NO_SPEECH
 from resources.speech.ladder import Ladder
 from resources.speech.recogniser import Recogniser, stoppable
+from resources.speech.windows import RATE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +38,6 @@ class Redecoder:
 
     def __init__(self, ladder: Ladder, language: str, handle: Handle) -> None:
         self._ladder, self._language, self._handle = ladder, language, handle
-        self._sampled = False
 
     def decode(
         self, sound: NDArray[np.float32], start_s: float, temperatures: tuple[float, ...], looping: bool
@@ -64,17 +64,18 @@ class Redecoder:
                 word_timestamps=True,
                 hallucination_silence_threshold=SILENCE_S,
             )
-            end_s = start_s + len(sound) / 16000
-            return [heard for segment in segments if (heard := _heard(segment, start_s, end_s))]
+            end_s = start_s + len(sound) / RATE
+            return [heard for segment in segments if (heard := words_of(segment, start_s, end_s))]
 
         return self._ladder.run(work)
 
 
-def _heard(segment: Any, start_s: float, end_s: float) -> list[Heard]:
+def words_of(segment: Any, shift_s: float, end_s: float) -> list[Heard]:
+    """The words of a segment of faster-whisper's, their times moved by `shift_s` and none after `end_s`."""
     return [
         Heard(
-            start_s=min(start_s + float(word.start), end_s),
-            end_s=min(start_s + float(word.end), end_s),
+            start_s=min(float(word.start) + shift_s, end_s),
+            end_s=min(float(word.end) + shift_s, end_s),
             text=word.word,
             probability=float(word.probability),
             avg_logprob=float(segment.avg_logprob),

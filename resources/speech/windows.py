@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,10 +67,11 @@ class Samples:
 
 
 @contextmanager
-def samples_of(audio: Path, cache: Path) -> Iterator[Samples]:
+def samples_of(audio: Path, cache: Path, check: Callable[[], object] = lambda: None) -> Iterator[Samples]:
     """The file's first audio stream, decoded as a stream into a nameless file in `cache` (115 MB an hour).
 
-    Memory stays flat however long the recording is, and the file is gone with the process, even a killed one.
+    Memory stays flat however long the recording is, and the file is gone with the process, even a killed one. `check`
+    is called again and again while decoding: what it raises ends that.
     Raises BadInput if it can't be decoded or holds nothing.
     """
     import av
@@ -81,6 +82,7 @@ def samples_of(audio: Path, cache: Path) -> Iterator[Samples]:
             with av.open(str(audio), metadata_errors="ignore") as container:
                 resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
                 for frame in container.decode(audio=0):
+                    check()
                     for piece in resampler.resample(frame):
                         raw.write(piece.to_ndarray().tobytes())
                 for piece in resampler.resample(None):

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from resources.background import Stopped
 from resources.errors import BadInput
 from resources.speech.windows import MAX_SILENCE_S, RATE, Span, group, samples_of
 
@@ -34,6 +35,14 @@ def test_what_is_read_is_what_was_recorded(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(-30000, 30000, 3 * RATE).astype(np.int16)
     with samples_of(_wav(tmp_path / "noise.wav", noise), tmp_path) as samples:
         assert np.array_equal(samples.read(Span(RATE, 2 * RATE)) * 32768, noise[RATE : 2 * RATE])
+
+
+def test_decoding_can_be_stopped(repo: Path, tmp_path: Path) -> None:
+    def stop() -> None:
+        raise Stopped
+
+    with pytest.raises(Stopped), samples_of(repo / "samples" / "lecture.mp4", tmp_path, stop):
+        pass
 
 
 @pytest.mark.parametrize("content", [b"", b"not a sound"], ids=["empty", "text"])
