@@ -100,6 +100,9 @@ def _reserve(page: Page, lines: Sequence[Line]) -> float:
 def _groups(rows: Sequence[Row]) -> Iterator[list[Row]]:
     group: list[Row] = []
     for row in rows:
+        if row.new_page and group:
+            yield group
+            group = []
         group.append(row)
         if not row.keep:
             yield group

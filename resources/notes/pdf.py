@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fpdf import FPDF
 
 _BOX_LEFT, _BOX_RIGHT = 58.0, 6.0  # how far the tinted box reaches beyond the text column: left over the times
+_BOX_OPEN = 6.0  # how far a box that goes on over the next page reaches below its last line
 _CELL_BASELINE = 0.8  # of its height: where fpdf2 sets the baseline of a cell as high as its type
 _HEAD_GAP = 26.0  # from the running head's baseline to the text
 _HEAD_BETWEEN = 18.0  # at least this far apart are title and chapter in the running head
@@ -118,7 +119,7 @@ class _Pen:
         with self._artifact():
             if number > 1:
                 self._furniture(page, number)
-            self._boxes(page)
+            self._boxes(page, goes_on=number < len(self._pages) and self._pages[number].rows[0][1].boxed)
         element: list[tuple[float, Row]] = []
         for y, row in page.rows:
             if row.tag and element:
@@ -153,7 +154,8 @@ class _Pen:
         x = form.left + form.column - self._measure.width(foot, SMALL)
         self._text(x, form.top + form.body + _FOOT_GAP, foot, SMALL)
 
-    def _boxes(self, page: Page) -> None:
+    def _boxes(self, page: Page, goes_on: bool) -> None:
+        """The tint behind boxed rows; `goes_on`: the next page begins with such a row."""
         left = self._form.left - _BOX_LEFT
         width = self._form.column + _BOX_LEFT + _BOX_RIGHT
         self._pdf.set_fill_color(f"#{TINT}")
@@ -163,6 +165,7 @@ class _Pen:
             if row.boxed:
                 top, bottom = y if top is None else top, y + row.height
             elif top is not None:
+                bottom += _BOX_OPEN if goes_on and page.rows[-1][1].boxed and bottom > page.rows[-1][0] else 0.0
                 self._pdf.rect(left, self._form.top + top, width, bottom - top, style="F")
                 top = None
 

@@ -71,6 +71,8 @@ class Typist(Pieces):
             if not number:
                 rows.append(gap())
             lines = [Row(runs=line.runs) for line in self.lines(warning, ALERT, width)]
+            if number:
+                lines[0] = replace(lines[0], height=GRID + 4, baseline=15)
             rows += [replace(lines[0], tag="P"), *lines[1:]]
         yield from together(rows)
         yield Row(to_grid(rows) + GRID, space=True, keep=True)

@@ -148,7 +148,7 @@ _ENGLISH = Wording(
     listened_value="{kept} % of the speech was listened to (voice threshold {threshold}), {covered} % of it has words",
     again="Decoded a second time",
     dropped="Left out",
-    dropped_value="{count}, {percent} % of the speech",
+    dropped_value="{count} ({percent} % of the speech)",
     memory="Saving memory",
     correction="Correction",
     summary_method="Summary",
@@ -162,7 +162,7 @@ _ENGLISH = Wording(
     "If that is wrong, so is the text.",
     warn_kept="About {percent} % of the speech may have been taken for silence or noise and is missing here.",
     warn_covered="For about {percent} % of the speech there are no words: some of it could not be read.",
-    warn_dropped="Passages left out because they can't be trusted: {count}, {percent} % of the speech. "
+    warn_dropped="Passages left out because they can't be trusted: {count} ({percent} % of the speech). "
     "Each is marked in the transcript.",
     warn_uncertain="{percent} % of the words were recognised with low certainty; notes.pdf has them in grey.",
     warn_unfaithful="{percent} % of the points of the summary are not supported by the transcript.",
@@ -226,7 +226,7 @@ _RUSSIAN = Wording(
     listened_value="прослушано {kept} % речи (порог голоса {threshold}); из них словами покрыто {covered} %",
     again="Распознано повторно",
     dropped="Пропущено",
-    dropped_value="фрагментов: {count}, {percent} % речи",
+    dropped_value="фрагментов: {count} ({percent} % речи)",
     memory="Экономия памяти",
     correction="Исправление",
     summary_method="Краткое изложение",
@@ -240,7 +240,7 @@ _RUSSIAN = Wording(
     "Если это ошибка, то ошибочен и текст.",
     warn_kept="Около {percent} % речи, возможно, принято за тишину или шум: в конспекте её нет.",
     warn_covered="Около {percent} % речи осталось без слов: часть её распознать не удалось.",
-    warn_dropped="Пропущено ненадёжных фрагментов: {count}, {percent} % речи. Каждый отмечен в тексте записи.",
+    warn_dropped="Пропущено ненадёжных фрагментов: {count} ({percent} % речи). Каждый отмечен в тексте записи.",
     warn_uncertain="Доля слов, распознанных неуверенно: {percent} %; в notes.pdf они набраны серым.",
     warn_unfaithful="Не подтверждено текстом записи: {percent} % пунктов краткого изложения.",
     warn_glyphs="Знаков, которых нет в установленных шрифтах: {count}. Здесь они показаны как {stand_in}; "

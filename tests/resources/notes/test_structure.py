@@ -94,7 +94,7 @@ def test_the_mark_of_an_unsupported_point_is_explained_once(english: Typeset) ->
 
 def test_what_was_left_out_is_marked_and_counted_on_page_one(english: Typeset) -> None:
     texts = [" ".join(text.split()) for text in column_text(english.pdf, english.column)]
-    assert "Passages left out because they can't be trusted: 2, 4 % of the speech." in texts[0]
+    assert "Passages left out because they can't be trusted: 2 (4 % of the speech)." in texts[0]
     whole = " ".join(texts[1:-1])
     assert "[0:01:36 to 0:01:47: left out, a phrase that recognition invents in silence]" in whole
     assert "[0:03:20 to 0:03:23: left out, the words repeat themselves]" in whole
@@ -131,3 +131,12 @@ def test_no_page_ends_with_a_chapters_heading_or_its_points(typeset: Typesets, c
         lines = [squeezed(line) for line in body.splitlines() if squeezed(line) not in (note, "")]
         assert not any(lines[-1] in title for title in titles)
         assert lines[-2] + lines[-1] in paragraphs  # two lines of the same stretch of words
+
+
+def test_provenance_has_a_page_of_its_own_also_after_slides_without_words(
+    typeset: Typesets, cases: dict[str, Any]
+) -> None:
+    done = typeset(replace(cases["no_speech"], slides=3))
+    texts = [squeezed(text) for text in column_text(done.pdf, done.column)]
+    assert texts[-1].startswith(squeezed(done.printed.words.about))
+    assert squeezed("Slide 3 of 3") in texts[-2]

@@ -65,8 +65,8 @@ def warned(transcript: Transcript, summary: Summary | None = None, share: float 
             {"quality": GOOD.model_copy(update={"covered_share": 0.5})},
             "For about 50 % of the speech there are no",
         ),
-        ({"quality": GOOD.model_copy(update={"dropped": (gap(5, 6), gap(9, 13))})}, "trusted: 2, 5 % of the speech"),
-        ({"quality": GOOD.model_copy(update={"dropped": (gap(5, 5.04),)})}, "trusted: 1, 0.1 % of the speech"),
+        ({"quality": GOOD.model_copy(update={"dropped": (gap(5, 6), gap(9, 13))})}, "trusted: 2 (5 % of the speech)"),
+        ({"quality": GOOD.model_copy(update={"dropped": (gap(5, 5.04),)})}, "trusted: 1 (0.1 % of the speech)"),
     ],
 )
 def test_what_is_doubtful_is_said_on_page_one(changes: dict[str, Any], said: str) -> None:
@@ -115,7 +115,7 @@ def test_provenance_tells_how_the_words_came_about() -> None:
         "Why this model": "asked for",
         "Speech heard": "99.6 % of the speech was listened to (voice threshold 0.35), 85 % of it has words",
         "Decoded a second time": "3",
-        "Left out": "1, 3 % of the speech",
+        "Left out": "1 (3 % of the speech)",
         "Saving memory": "batch 8 instead of 16; int8",
         "Correction": f"corrected by a person: talk.srt, words changed: 12 ({'9c' * 32})",
         "Summary": "extractive. Built in.",
