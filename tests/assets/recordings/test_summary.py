@@ -61,7 +61,6 @@ class Setup:
     """A store and an instance with one recording, whose transcript is `said`."""
 
     def __init__(self, home: Path) -> None:
-        self.home = home
         self.instance = dg.DagsterInstance.ephemeral(str(home / "dagster"))
         self.store = ArtifactStore(root=str(home / "store"), library=str(home / "library"))
         self.said = heard(TEXT)
@@ -182,21 +181,29 @@ def test_what_does_not_fit_the_recording_is_refused_or_told(setup: Setup) -> Non
     assert {name for name, check in found.items() if check.severity == dg.AssetCheckSeverity.ERROR} == blocking
 
 
-def test_the_key_of_an_endpoint_is_in_no_event_and_its_failure_says_what_to_do(
-    setup: Setup, monkeypatch: pytest.MonkeyPatch
+def test_the_key_of_an_endpoint_is_kept_nowhere_and_its_failure_says_what_to_do(
+    tmp_path: Path, setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("resources.summary.endpoint._RETRIES", 0)  # the waits between tries last seconds
+    monkeypatch.setenv("SCRIPTORIUM_SUMMARY_KEY", "sk-secret-0451")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-    result = setup.run(Summarizer(url=url, key="sk-secret-0451", model="some-model", encoder="none", timeout_s=1))
+    # By its variable: Dagster keeps the values of a resource's fields with every run.
+    key = dg.EnvVar("SCRIPTORIUM_SUMMARY_KEY")
+    (tmp_path / "kept").mkdir()
+    with dg.DagsterInstance.local_temp(str(tmp_path / "kept")) as setup.instance:
+        setup.instance.add_dynamic_partitions("recordings", [KEY])
+        result = setup.run(Summarizer(url=url, key=key, model="some-model", encoder="none", timeout_s=1))
     assert not result.success
     [failure] = [event for event in result.all_events if event.is_step_failure]
     data = failure.step_failure_data.user_failure_data
     assert data.metadata["error"].value == "EndpointFailed"
     assert "SCRIPTORIUM_SUMMARY_URL" in data.metadata["what_to_do"].value
-    kept = " ".join(path.read_text(errors="replace") for path in setup.home.rglob("*") if path.is_file())
-    assert "sk-secret-0451" not in kept + str(result.all_events)
+    kept = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(b"some-model" in content for content in kept)
+    assert not any(b"sk-secret-0451" in content for content in kept)
+    assert "sk-secret-0451" not in str(result.all_events)
 
 
 @pytest.mark.train
