@@ -26,6 +26,12 @@ for name in [name for name in os.environ if name.startswith("SCRIPTORIUM_") or n
 # ask for it by itself, and the README's commands run without this setting.
 os.environ["SCRIPTORIUM_SENTENCE_ENCODER"] = "none"
 
+_MEMORY, _ENOUGH_MEMORY = Path("/dev/shm"), 8 << 30
+"""Every commit of SQLite and every object of the store waits for the disk, 6 to 20 ms on a busy one, and a run has
+hundreds of them. Where there is a folder in memory with room for what all tests keep, theirs lie there."""
+if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ENOUGH_MEMORY:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+
 SLOW_FILES = (
     "docker/test_compose.py",
     "test_readme.py",
@@ -42,9 +48,9 @@ SLOW_FILES = (
     "dagster_project/commands/test_demo.py",
     "dagster_project/test_notebook.py",
 )
-"""Files of more than half a minute, about in order, slowest first. They are begun first, so that no worker ends with one while the
-others have nothing left to do (longest processing time first; R. Graham, Bounds on multiprocessing timing anomalies,
-SIAM J. Appl. Math. 17, 1969)."""
+"""Files of more than half a minute, slowest first, about. They are begun first, so that no worker ends with one while
+the others have nothing left to do (longest processing time first; R. Graham, Bounds on multiprocessing timing
+anomalies, SIAM J. Appl. Math. 17, 1969)."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
