@@ -17,6 +17,7 @@ BENCHMARKS = [
     ("load.py", ["7"], ["15"]),
     ("sensor.py", [], ["--long"]),
     ("overhead.py", [], ["--long"]),
+    ("speech.py", [], ["--long"]),
     ("drops.py", ["20"], ["40"]),
     ("store.py", ["256", "5"], ["2000", "3"]),
     ("gpu_check.py", ["256"], ["2000"]),
