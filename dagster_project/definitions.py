@@ -107,7 +107,6 @@ def _resources(settings: Settings) -> Mapping[str, Any]:
             language=settings.speech_language,
             batch_size=settings.speech_batch_size,
             window_min=settings.speech_window_min,
-            window_min=settings.speech_window_min,
             threads=settings.speech_threads,
             cache=str(homes.cache),
             offline=settings.offline,
