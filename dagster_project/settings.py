@@ -44,7 +44,9 @@ class Settings(BaseSettings):
     speech_language: str | None = Field(
         None, description="ISO 639-1 code of the recordings' language; found by listening if empty."
     )
-    speech_batch_size: int = Field(8, ge=1, le=64, description="How many windows of speech are decoded at once.")
+    speech_batch_size: int = Field(
+        0, ge=0, le=64, description="How many windows of speech are decoded at once; 0 means 16 on CUDA, 8 on a CPU."
+    )
     speech_threads: int = Field(0, ge=0, description="CPU threads for speech recognition; 0 means all cores.")
     speech_window_min: float = Field(
         30, ge=1, le=240, description="Longer recordings are heard in windows of so many minutes, each kept by itself."

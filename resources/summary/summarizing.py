@@ -8,7 +8,7 @@ Does not belong here: how sentences are chosen (`extractive.py`), terms found (`
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from resources.speech.documents import Transcript
 from resources.summary import chapters, coverage, encoder, key_terms, titles, writing
@@ -31,6 +31,8 @@ BY_WORDS = "their words (TF-IDF)"
 class Summarizer(dg.ConfigurableResource[Any]):
     """Summarizes transcripts: by sentences of the transcript itself, by a text model of transformers, or by one behind
     an OpenAI-compatible endpoint.
+
+    `key` is that endpoint's, a `pydantic.SecretStr`, if it wants one. It is written nowhere.
     """
 
     model: str = Field(
@@ -39,7 +41,8 @@ class Summarizer(dg.ConfigurableResource[Any]):
         " the endpoint.",
     )
     url: str | None = Field(None, description="Base URL of an OpenAI-compatible endpoint, if one writes the summary.")
-    key: str | None = Field(None, description="Its key, if it wants one. Never written anywhere.", repr=False)
+    # A resource's fields stand in the UI and in Dagster's database; what it depends on does not.
+    key: dg.ResourceDependency[Any] = None  # type: ignore[assignment]
     timeout_s: float = Field(120.0, gt=0, description="An answer of the endpoint is waited for so long.")
     encoder: str = Field(
         "auto", description="Sentence encoder: `auto` (one that is installed, for English), `none`, name or folder."
@@ -47,6 +50,11 @@ class Summarizer(dg.ConfigurableResource[Any]):
     device: str = Field("auto", description="Where a model runs: auto, cpu, cuda, cuda:0 or mps.")
     cache: str = Field("", description="Folder for models that are fetched; empty for Hugging Face's own.")
     offline: bool = Field(False, description="Never ask a model hub.")
+
+    def __repr__(self) -> str:
+        return f"Summarizer(model={self.model!r}, url={self.url!r}, encoder={self.encoder!r})"  # without the key
+
+    __str__ = __repr__
 
     @property
     def writes(self) -> bool:
@@ -125,12 +133,16 @@ class Summarizer(dg.ConfigurableResource[Any]):
         vectors = encoder.encode(found, [sentence.text for sentence in said], self.device)
         return ByMeaning(vectors, said, vocabulary), found.name
 
+    def _secret(self) -> str | None:
+        key: SecretStr | None = self.key
+        return key.get_secret_value() if key else None
+
     def _writer(self, log: Any) -> Writer:
         writer: Writer
         if self.url is not None:
             from resources.summary.endpoint import EndpointWriter
 
-            writer = EndpointWriter(self.url, self.model, self.key, self.timeout_s)
+            writer = EndpointWriter(self.url, self.model, self._secret(), self.timeout_s)
         else:
             from resources.summary import transformers_models
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.remote_representation.external_data import RepositorySnap
 
 from dagster_project import partitions, training
 from dagster_project.definitions import build_defs, defs
-from dagster_project.settings import PROJECT_ROOT
+from dagster_project.settings import PROJECT_ROOT, Settings
 
 HEAVY = [
     "torch",
@@ -196,6 +197,13 @@ def test_the_other_resources_import_without_dagster(repo: Path) -> None:
         + [f"import {module}" for module in sorted(modules - NEED_DAGSTER)]
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_no_secret_is_in_what_dagster_stores_and_shows() -> None:
+    settings = Settings(summary_url="http://127.0.0.1:9/v1", summary_key="hush-summary", webhook_token="hush-webhook")
+    snapshot = dg.serialize_value(RepositorySnap.from_def(build_defs(settings).get_repository_def()))
+    assert "127.0.0.1:9" in snapshot  # or it would show nothing of the summarizer at all
+    assert "hush" not in snapshot
 
 
 def test_a_fresh_process_can_read_every_card() -> None:

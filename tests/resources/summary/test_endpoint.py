@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from resources.speech.documents import Transcript
 from resources.summary import endpoint
@@ -117,7 +118,9 @@ def told(made: Summary) -> list[str]:
 
 
 def summarizer(server: Server, **more: Any) -> Summarizer:
-    return Summarizer(url=server.url, model=more.pop("model", "tiny-writer"), key=KEY, encoder="none", **more)
+    return Summarizer(
+        url=server.url, model=more.pop("model", "tiny-writer"), key=SecretStr(KEY), encoder="none", **more
+    )
 
 
 def test_a_sentence_in_the_last_minute_of_two_hours_reaches_the_summary(
