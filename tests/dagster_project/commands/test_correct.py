@@ -29,9 +29,6 @@ def test_corrections_reach_what_people_open_and_are_given_up_only_when_told(
 ) -> None:
     house.home.mkdir()
     (house.home / "cache").symlink_to(cache)
-    # TF-IDF chooses the sentences: loading an encoder six times would take a minute.
-    house.environment["SCRIPTORIUM_SENTENCE_ENCODER"] = "none"
-    house.settings = house.settings.model_copy(update={"sentence_encoder": "none"})
     done = house.scriptorium("notes", str(clip(tmp_path / "bridge.mp4", 9.0)))
     assert done.returncode == 0, done.stderr
     [key] = house.keys()
