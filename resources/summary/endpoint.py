@@ -70,7 +70,14 @@ class EndpointWriter:
         self._timeout_s = timeout_s
         self._openai = openai
         # "none": the client insists on a key, servers on this machine do not look at it.
-        self._client = openai.OpenAI(base_url=url, api_key=key or "none", timeout=timeout_s, max_retries=_RETRIES)
+        # Omit: it would send what the environment says of an account at OpenAI to any server.
+        self._client = openai.OpenAI(
+            base_url=url,
+            api_key=key or "none",
+            timeout=timeout_s,
+            max_retries=_RETRIES,
+            default_headers={"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()},  # type: ignore[dict-item]
+        )
         self._plain = False
         self.name = "any model"
         self.name = self._first() if model == "auto" else model
