@@ -12,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -185,9 +186,16 @@ def image(engine: Engine, base_image: str, pip_secrets: list[str], repo: Path) -
 
 
 @pytest.fixture(scope="session")
-def stack(engine: Engine, image: str, repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def on_disk() -> Iterator[Path]:
+    """A folder that any engine can mount: not in this machine's memory, where those of the other tests may lie."""
+    with tempfile.TemporaryDirectory(prefix="scriptorium-stack-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def stack(engine: Engine, image: str, repo: Path, on_disk: Path) -> Iterator[Stack]:
     """The three containers, up and healthy, over an empty home that an ordinary user owns."""
-    home = tmp_path_factory.mktemp("stack") / "home"
+    home = on_disk / "home"
     home.mkdir()
     uid = os.getuid() or 1000
     if os.getuid() == 0:

@@ -76,11 +76,14 @@ def _free_port() -> int:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Iterator[Stack]:
     home = tmp_path_factory.mktemp("e2e") / "mein Gerät"
+    home.mkdir()
+    (home / "cache").symlink_to(cache)
     port = _free_port()
     env = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("SCRIPTORIUM_", "DAGSTER_HOME"))},
         "SCRIPTORIUM_HOME": str(home),
         "SCRIPTORIUM_SPEECH_MODEL": "tiny.en",
+        "SCRIPTORIUM_SENTENCE_ENCODER": "none",
         "SCRIPTORIUM_SETTLE_SECONDS": "3",
         "PYTHONUNBUFFERED": "1",
     }
