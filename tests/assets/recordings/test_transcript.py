@@ -120,7 +120,8 @@ def test_a_transcript_is_stored_with_what_people_want_to_see(
     shown = _shown(again)
     assert shown["wer"] == pytest.approx(1 / shown["reference_words"], abs=1e-4)
     assert 0 < shown["cer"] < shown["wer"]
-    assert not list((tmp_path / "store").rglob("*-000000.json")), "what a retry would need is not kept"
+    scratch = tmp_path / "store" / "scratch"
+    assert not [path for path in scratch.rglob("*") if path.is_file()], "what a retry would need is not kept"
 
 
 def test_silence_gives_a_transcript_without_words_and_a_warning(tmp_path: Path, materialize: Materialize) -> None:
@@ -329,5 +330,5 @@ def test_an_interrupted_transcription_ends_at_once_and_is_taken_up_again(
     assert time.monotonic() - sent < 10
     assert running.returncode == 0, errors[-2000:]  # and not aborted by the native code it left
     assert output.endswith("status FAILURE\n")
-    kept = list((tmp_path / "store" / "scratch").rglob("*-000000.json"))
-    assert len(kept) == 1, "the batch that was done is there for a retry"
+    kept = list((tmp_path / "store" / "scratch").rglob("*-*-*.json"))
+    assert len(kept) >= 2, "the batch that was done, of two stretches, is there for a retry"
