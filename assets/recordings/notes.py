@@ -29,8 +29,8 @@ _PREVIEW_CHARS = 2000
     partitions_def=recordings_partitions,
     description="The notes: `notes.pdf` with title, summary, key terms and contents, then chapter by chapter the key "
     "points, slides and transcript, every part with its time in the recording, and a last page that says how they came "
-    "about; `notes.md` with the same in Markdown, and the slides it shows, `slide-*.jpg`. What can't be trusted stands "
-    "on page one. Signs that no installed font has are replaced in the PDF, kept in Markdown.",
+    "about; `notes.md` with the same in Markdown, and the slides it shows, `slide-*.jpg`; `notes.docx` with the same "
+    "for Word. What can't be trusted stands on page one. Only the PDF replaces signs that no installed font has.",
     kinds={"python", "pdf", "markdown"},
     owners=["team:scriptorium"],
     code_version="2",
@@ -70,7 +70,8 @@ def notes(
         pictures = {picture.name: slides[picture.name] for picture in shown}
         done = typesetter.typeset(origin, transcript, summary, shown, pictures, context.log)
         context.log.info(f"{source.name}: {done.pages} pages, {len(done.pdf) / 1e6:.2f} MB")
-        files = Files({"notes.pdf": done.pdf, "notes.md": done.markdown.encode(), **pictures})
+        made = {"notes.pdf": done.pdf, "notes.md": done.markdown.encode(), "notes.docx": done.word}
+        files = Files({**made, **pictures})
         return dg.MaterializeResult(value=files, metadata=_metadata(done, len(shown)), check_results=_checks(done))
 
 

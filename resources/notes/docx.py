@@ -23,15 +23,15 @@ from resources.timecode import clock
 if TYPE_CHECKING:
     from docx.text.paragraph import Paragraph as WordParagraph
 
-_PAGE_MM, _MARGIN_MM = (210, 297), 25  # A4
+_PAGE_MM, _MARGIN_MM = {"A4": (210, 297), "Letter": (216, 279)}, 25
 _SLIDE_SHARE, _HIGHEST_MM = 2 / 3, 120  # of the text's width; half of the text's height
 _GREY, _ACCENT = "595959", "1F5A8C"  # 7:1 and 6.9:1 on white
 _TIME, _UNCERTAIN = "Time", "Uncertain"
 
 
-def docx(notes: Notes, pictures: Mapping[str, Path | bytes]) -> bytes:
+def docx(notes: Notes, pictures: Mapping[str, Path | bytes], page_format: str = "A4") -> bytes:
     """`notes.docx`, with `pictures` (the slides) by file name. KeyError if one of them is missing."""
-    writer = _Writer(notes, pictures)
+    writer = _Writer(notes, pictures, _PAGE_MM[page_format])
     writer.head()
     writer.summary()
     writer.contents()
@@ -41,10 +41,10 @@ def docx(notes: Notes, pictures: Mapping[str, Path | bytes]) -> bytes:
 
 
 class _Writer:
-    def __init__(self, notes: Notes, pictures: Mapping[str, Path | bytes]) -> None:
+    def __init__(self, notes: Notes, pictures: Mapping[str, Path | bytes], page_mm: tuple[int, int]) -> None:
         from docx import Document
 
-        self._notes, self._pictures = notes, pictures
+        self._notes, self._pictures, self._page_mm = notes, pictures, page_mm
         self._document = Document()
         self._bookmarks = Bookmarks()
         blocks = [block.start_s for section in notes.sections for block in section.blocks]
@@ -205,9 +205,9 @@ class _Writer:
         self._styles["List"].paragraph_format.space_after = Pt(2)
         word_file.set_language(document, notes.language)
         page = document.sections[0]
-        page.page_width, page.page_height = (Mm(side) for side in _PAGE_MM)
+        page.page_width, page.page_height = (Mm(side) for side in self._page_mm)
         page.left_margin = page.right_margin = page.top_margin = page.bottom_margin = Mm(_MARGIN_MM)
-        self._width = Mm(_PAGE_MM[0] - 2 * _MARGIN_MM)
+        self._width = Mm(self._page_mm[0] - 2 * _MARGIN_MM)
         foot = page.footer.paragraphs[0]
         foot.alignment = 1
         before, between, after = _around(notes.words.page)

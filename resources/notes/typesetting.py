@@ -25,6 +25,7 @@ class Typeset:
 
     pdf: bytes
     markdown: str
+    word: bytes
     pages: int
     glyphs_replaced: int
     printed: Notes
@@ -87,6 +88,7 @@ class Typesetter(dg.ConfigurableResource):
         """
         from resources.notes import fallback, fonts
         from resources.notes.content import compose
+        from resources.notes.docx import docx
         from resources.notes.glyphs import Glyphs
         from resources.notes.markdown import markdown
         from resources.notes.pdf import draw
@@ -97,6 +99,7 @@ class Typesetter(dg.ConfigurableResource):
         signs = "".join((origin.title, origin.name, transcript.model_dump_json(), summary.model_dump_json()))
         others = fallback.fallbacks(Path(self.cache), fallback.lacking(signs, own))
         notes = compose(origin, transcript, summary, slides, _versions() | fallback.versions(others.values()))
+        word = docx(notes, pictures, self.page_format)  # Word has fonts of its own: nothing is replaced
         glyphs = Glyphs(own.union(*(face.has for face in others.values())))
         printed = notes.mapped(glyphs.clean)
         replaced = glyphs.replaced
@@ -112,6 +115,7 @@ class Typesetter(dg.ConfigurableResource):
         return Typeset(
             pdf=drawn.content,
             markdown=markdown(notes),
+            word=word,
             pages=drawn.pages,
             glyphs_replaced=replaced,
             printed=printed,

@@ -116,7 +116,7 @@ def test_notes_hold_a_pdf_markdown_and_the_slides(run: Run) -> None:
     result = run()
     assert result.success
     files = result.output_for_node("notes")
-    assert list(files) == ["notes.md", "notes.pdf", "slide-000.jpg", "slide-001.jpg"]
+    assert list(files) == ["notes.docx", "notes.md", "notes.pdf", "slide-000.jpg", "slide-001.jpg"]
     content = files["notes.pdf"]
     pdf = pypdf.PdfReader(io.BytesIO(content if isinstance(content, bytes) else content.read_bytes()))
     text = " ".join(" ".join(page.extract_text() for page in pdf.pages).split())
@@ -180,4 +180,4 @@ def test_the_same_inputs_give_the_same_data_version(run: Run) -> None:
 
 
 def test_without_slides_there_are_only_the_two_files(run: Run) -> None:
-    assert list(run(slide_count=0).output_for_node("notes")) == ["notes.md", "notes.pdf"]
+    assert list(run(slide_count=0).output_for_node("notes")) == ["notes.docx", "notes.md", "notes.pdf"]
