@@ -51,10 +51,6 @@ def test_lecture(repo: Path, find: Find) -> None:
             assert (image.format, image.size) == ("JPEG", (slide.width, slide.height)) == ("JPEG", (1280, 720))
 
 
-def test_same_video_same_bytes(repo: Path, find: Find) -> None:
-    assert find(repo / "samples/lecture.mp4", seconds=114) == find(repo / "samples/lecture.mp4", seconds=114)
-
-
 @pytest.mark.parametrize(
     ("name", "codec", "sound", "options"),
     [

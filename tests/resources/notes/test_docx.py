@@ -5,6 +5,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from resources.timecode import clock
 def noted(typeset: Callable[[Any], Typeset], cases: dict[str, Any]) -> Callable[[str], tuple[Notes, dict[str, bytes]]]:
     """The notes of a case, and its slides."""
 
+    @cache
     def of(name: str) -> tuple[Notes, dict[str, bytes]]:
         notes = typeset(cases[name]).printed
         files = {}
