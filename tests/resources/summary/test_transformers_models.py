@@ -323,16 +323,30 @@ def test_a_sentence_in_the_last_minute_of_two_hours_reaches_the_summary(
     assert all(point.quoted for chapter in made.chapters[2:8] for point in chapter.points)
 
 
+def in_one_batch_as_alone(writer: TransformersWriter, text: str) -> list[Answer]:
+    requests = ["The Moon pulls.", text[:400], "Water is left behind on the far side of the Earth."]
+    alone = [writer.ask([request], 12)[0] for request in requests]
+    assert writer.batch >= len(requests)
+    assert writer.ask(requests, 12) == alone
+    return alone
+
+
 @pytest.mark.train
-def test_requests_of_any_length_are_answered_in_one_batch_as_alone(
+def test_a_decoder_answers_requests_of_any_length_in_one_batch_as_alone(
+    tmp_path: Path, short_lecture: Transcript
+) -> None:
+    make_untrained(tmp_path, "llama", short_lecture.text, context=600)
+    found = in_one_batch_as_alone(TransformersWriter("tiny", tmp_path, "cpu"), short_lecture.text)
+    assert len({answer.text for answer in found}) > 1
+
+
+@pytest.mark.train
+@pytest.mark.parametrize("taught", ["t5"], indirect=True)
+def test_an_encoder_and_decoder_answers_in_one_batch_as_alone(
     taught: tuple[Path, list[str]], short_lecture: Transcript
 ) -> None:
-    writer = TransformersWriter("tiny", taught[0], "cpu")
-    requests = ["The Moon pulls.", short_lecture.text[:400], "Water is left behind on the far side of the Earth."]
-    alone = [writer.ask([request], 40)[0] for request in requests]
-    assert writer.batch >= len(requests)
-    assert writer.ask(requests, 40) == alone
-    assert all(answer.text for answer in alone)
+    found = in_one_batch_as_alone(TransformersWriter("tiny", taught[0], "cpu"), short_lecture.text)
+    assert all(answer.text for answer in found)
 
 
 @pytest.mark.train
