@@ -36,7 +36,6 @@ from jobs.training import training_jobs
 from jobs.upkeep import upkeep_jobs, upkeep_schedules
 from resources.notes.typesetting import Typesetter
 from resources.speech.recognition import Speech
-from resources.speech.speakers import Speakers
 from resources.store.io_manager import ArtifactIOManager, ArtifactStore
 from resources.summary.summarizing import Summarizer
 from resources.tracking import Tracking
@@ -108,10 +107,11 @@ def _resources(settings: Settings) -> Mapping[str, Any]:
             batch_size=settings.speech_batch_size,
             window_min=settings.speech_window_min,
             threads=settings.speech_threads,
+            speakers=settings.speakers,
+            speakers_device=settings.device,
             cache=str(homes.cache),
             offline=settings.offline,
         ),
-        "speakers": Speakers(enabled=settings.speakers, device=settings.device),
         "summarizer": Summarizer(
             model=settings.summary_model,
             url=str(settings.summary_url) if settings.summary_url else None,

