@@ -10,18 +10,12 @@ import dagster as dg
 
 from dagster_project.partitions import recordings_partitions
 from resources.checks import partition_check
-from resources.speech.documents import Transcript
+from resources.speech.documents import LEAST_COVERED, LEAST_KEPT, Transcript
 from resources.speech.gate import REASONS
 from resources.timecode import clock
 
 _SURE = 0.7
 """Below this probability the language may well be another one, and the text then means nothing."""
-
-_KEPT = 0.8
-"""The notes warn below it, too. Speech recorded well keeps 0.97 and more of what a sensitive detector finds."""
-
-_COVERED = 0.6
-"""The notes warn below it, too. Recognised speech has words over 0.9 and more of it; music and noise less."""
 
 _SHOWN = 20
 
@@ -54,13 +48,13 @@ SPECS = [
     ),
     _check(
         "speech_kept",
-        f"Of what a sensitive detector takes for speech, at least {_KEPT:.0%} was listened to. If not, quiet voices may"
-        f" be missing: make the recording louder, or record closer to the microphone; {_ANEW}.",
+        f"Of what a sensitive detector takes for speech, at least {LEAST_KEPT:.0%} was heard. If not, quiet voices"
+        f" may be missing: make the recording louder, or record closer to the microphone; {_ANEW}.",
     ),
     _check(
         "speech_covered",
-        f"Words lie over at least {_COVERED:.0%} of the speech that was listened to. If not, there is noise or music,"
-        f" or the language is not the one it was taken for, or the model is too small for it: set them, and {_ANEW}.",
+        f"Words lie over at least {LEAST_COVERED:.0%} of the speech that was listened to. If not, there is noise"
+        f" or music, or the language is another one, or the model is too small for it: set them, and {_ANEW}.",
     ),
     _check(
         "nothing_left_out",
@@ -125,14 +119,14 @@ def _shares(made: Transcript) -> list[dg.AssetCheckResult]:
     return [
         _warning(
             "speech_kept",
-            kept >= _KEPT,
+            kept >= LEAST_KEPT,
             f"{kept:.0%} of what may be speech was listened to.",
             kept_share=round(kept, 4),
             vad_threshold=made.quality.vad_threshold,
         ),
         _warning(
             "speech_covered",
-            covered >= _COVERED,
+            covered >= LEAST_COVERED,
             f"{covered:.0%} of the speech has words.",
             covered_share=round(covered, 4),
             speech_s=made.speech_s,

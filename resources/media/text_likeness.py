@@ -14,8 +14,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 TEXT_LIKE = 0.2
-"""Photographs of a face, a palace and a flower reach 0 to 0.14, slides 0.34 to 0.97, a bare bar chart 0.2; with noise
-of 10 levels added, or as a JPEG of quality 30, none changes sides (see `test_text_likeness.py`)."""
+"""Photographs of a face, a palace and a flower reach 0 to 0.14, slides 0.34 to 0.97; with noise of 10 levels added,
+or as a JPEG of quality 30, none of these changes sides (see `test_text_likeness.py`). A bare bar chart has 0.2, and may
+pass for either."""
 
 _SIZE, _CELL = (640, 360), 20
 """At 360 lines the small print of a slide still has strokes of a pixel; a cell holds one to three letters."""

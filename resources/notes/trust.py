@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from resources.notes.wording import Wording
-from resources.speech.documents import Transcript
+from resources.speech.documents import LEAST_COVERED, LEAST_KEPT, Transcript
 from resources.summary.documents import Summary
 from resources.timecode import clock
 
@@ -17,10 +17,6 @@ from resources.timecode import clock
 _DOUBTFUL_LANGUAGE = 0.7
 # One word in seven: a reader then stumbles in most sentences.
 _DOUBTFUL_SHARE = 0.15
-# Where recognition listens a second time (speech/hearing.py): lectures have 0.97 and more, below this sentences go.
-_LEAST_KEPT = 0.85
-# The same for words: recognised speech has 0.9 and more of its time under words, music less.
-_LEAST_COVERED = 0.6
 # One point in five that nobody can find in the recording: the summary should not be relied on.
 _LEAST_FAITHFUL = 0.8
 
@@ -38,9 +34,9 @@ def warnings(transcript: Transcript, summary: Summary, uncertain_share: float, w
         probability = words.number(transcript.language_probability, 2)
         yield words.warn_language.format(language=words.language_name(transcript.language), probability=probability)
     if quality := transcript.quality:
-        if quality.kept_share < _LEAST_KEPT:
+        if quality.kept_share < LEAST_KEPT:
             yield words.warn_kept.format(percent=_percent(1 - quality.kept_share, words))
-        if quality.covered_share < _LEAST_COVERED:
+        if quality.covered_share < LEAST_COVERED:
             yield words.warn_covered.format(percent=_percent(1 - quality.covered_share, words))
         if spoken and quality.dropped:
             yield words.warn_dropped.format(count=len(quality.dropped), percent=_dropped_percent(transcript, words))

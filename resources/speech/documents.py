@@ -68,6 +68,13 @@ class Dropped(BaseModel):
     reason: str
 
 
+LEAST_KEPT = 0.85
+"""A smaller `kept_share` is told to people: whole sentences may be missing. Clear speech has 1.0 (13 files)."""
+
+LEAST_COVERED = 0.6
+"""A smaller `covered_share` is told to people: recognised speech has 0.9 and more under words, music less."""
+
+
 class Quality(BaseModel):
     """How far a transcript can be trusted.
 

@@ -37,8 +37,8 @@ NO_SPEECH = 0.6
 log-probability of a token below -1 is improbable; with both that and `NO_SPEECH` there is no speech."""
 
 HOPELESS = 0.3
-"""Mean word probability. On noise and synthetic music, tiny.en and base stay below it or above `NO_SPEECH`; read speech
-has 0.7 to 0.95, and mumbled speech still 0.4."""
+"""Mean word probability. On noise and synthetic music, tiny.en and base stay below it or above `NO_SPEECH`. It counts
+only together with `LOGPROB`."""
 
 DOUBTFUL = 0.5
 """Mean probability of a phrase below which a second sign against it is believed."""
