@@ -110,9 +110,9 @@ def test_minutes_of_silence_between_words_hold_none(
 
 def test_a_song_over_a_band_keeps_its_words(ears: Speech, repo: Path) -> None:
     heard = ears.transcribe(repo / "samples" / "song.ogg", log)
-    # Two of three words: `tiny.en` misses one of five even where it is given the whole song, and detection of speech
-    # at its usual threshold, without a second look, leaves 60 %.
-    assert _kept((repo / "samples" / "song.txt").read_text(), heard) >= 0.67
+    # Three of four words: `tiny.en` misses one of five even where it is given the whole song, and without the second
+    # listening two of eight lines are lost.
+    assert _kept((repo / "samples" / "song.txt").read_text(), heard) >= 0.75
 
 
 def test_loops_are_left_out_and_the_words_around_them_kept(
