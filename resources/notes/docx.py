@@ -147,7 +147,9 @@ class _Writer:
         from docx.shared import Mm
 
         width = min(self._width * _SLIDE_SHARE, Mm(_HIGHEST_MM) * picture.width / max(picture.height, 1))
-        source = io.BytesIO(content) if isinstance(content, bytes) else str(content)
+        # Bytes, not a path: python-docx names the part after the file's suffix, files of the store have none, and Word
+        # takes a part named `image1.` for damage. Of bytes it looks for itself what they are.
+        source = io.BytesIO(content if isinstance(content, bytes) else content.read_bytes())
         inline = shown.add_run().add_picture(source, width=round(width))._inline
         inline.docPr.set("name", picture.name)
         inline.docPr.set("descr", name)

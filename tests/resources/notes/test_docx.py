@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -120,6 +121,18 @@ def test_the_same_bytes_at_another_time(noted: Any) -> None:
     with zipfile.ZipFile(io.BytesIO(first)) as packed:
         assert {entry.date_time for entry in packed.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         assert packed.testzip() is None
+
+
+def test_slides_are_named_after_what_they_hold(noted: Any, tmp_path: Path) -> None:
+    """Files of the store have no suffix; Word takes a part named `image1.` for damage."""
+    notes, files = noted("english")
+    kept = {name: tmp_path / name.removesuffix(".jpg") for name in files}
+    for name, path in kept.items():
+        path.write_bytes(files[name])
+    with zipfile.ZipFile(io.BytesIO(docx(notes, kept))) as packed:
+        media = [name for name in packed.namelist() if name.startswith("word/media/")]
+        assert [name.rpartition(".")[2] for name in media] == ["jpg"] * len(files)
+        assert '<Default Extension="jpg" ContentType="image/jpeg"/>' in packed.read("[Content_Types].xml").decode()
 
 
 def test_signs_that_xml_can_not_hold_are_left_out(noted: Any) -> None:
