@@ -64,7 +64,8 @@ def probabilities(samples: Samples, check: Callable[[], None]) -> NDArray[np.uin
 def parts(found: NDArray[np.uint8], longest_s: float) -> list[tuple[int, int]]:
     """Cut the recording into parts of at most `longest_s`, each at the quietest second of its last fifth.
 
-    Frames: first included, last not. A remainder shorter than a fifth of a part is never left: the cut comes earlier.
+    Frames: first included, last not. The search begins where a fifth of a part can be left behind, but the quietest
+    second counts for more: what is left at the end may be shorter.
     """
     import numpy as np
 

@@ -77,15 +77,16 @@ def correct(base: Transcript, edited: Edited, *, corrects: str, force: bool = Fa
         return base
     words = [word for segment in base.segments for word in segment.words]
     heard = list(_heard(base))
-    tokens = list(_tokens(base, edited))
-    letters = sum(len(token.text) for token in tokens)
+    # Counted before anything is cut up: the file may be a large one of something else.
+    letters = sum(len(_bare(piece.text)) for piece in edited.pieces)
     if letters > _FASTEST * base.duration_s + 100:  # a few words more than fit do no harm
         raise BadInput(
             f"{edited.name} has {letters:,} letters, more than anybody says in {base.duration_s:.0f} s.",
             "Check that this is the file of this recording.",
         )
+    tokens = list(_tokens(base, edited))
     blocks, same = _align(heard, tokens)
-    alike = same / max(len(heard), len(tokens))
+    alike = same / max(len(heard), len(tokens), 1)
     if alike < LEAST_ALIKE and not force:
         raise BadInput(
             f"{edited.name} has {len(tokens):,} words and the transcript {len(heard):,}, of which {same:,} are the same"

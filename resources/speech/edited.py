@@ -29,12 +29,24 @@ _LARGEST_BYTES = 64_000_000
 _BEYOND_S = 1.0
 """So far past the recording's end a time may lie: programs round, and let the last cue linger."""
 
+_LATEST_S = 1e9
+"""No recording is that long, and every number below fits a float."""
+
 _SUBRIP, _TEXT_REMEDY = "00:01:02,500 --> 00:01:04,000", "Save it as UTF-8 text."
 _MOMENT = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3}))?"
 _TIMES = re.compile(rf"\s*{_MOMENT}\s*-->\s*{_MOMENT}(?:\s.*)?")
-_TAGS = re.compile(r"</?[a-zA-Z][^>]*>|<\d[\d:.]*>|\{\\[^}]*\}")
+_TAGS = re.compile(
+    r"</?(?:[bius]|em|strong|ruby|rt|c)(?:\.[^\s<>]*)?\s*/?>|</?(?:font|span|v|lang)(?:[\s.][^<>]*)?>|<br\s*/?>"
+    r"|<\d[\d:.]*>|\{\\[^}]*\}",
+    re.IGNORECASE,
+)
+"""Formatting of subtitles. Other angle brackets are words: "where x<y and z>w"."""
+
+_BEGINS_CUE = re.compile(r"\s*\d[\d:.,]*\s*-->")
+_REMARK = re.compile(r"(?:NOTE|STYLE|REGION)(?:\s|$)")
 _OUR_MARKDOWN = re.compile(r"^\*\*\d+:\d\d:\d\d\*\*", re.MULTILINE)
-_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff]")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff\ufffe\uffff\ud800-\udfff]")
+"""Signs that no file of notes can hold; halves of surrogate pairs come from JSON only."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +123,8 @@ def _parse(name: str, text: str) -> tuple[str, list[Piece]]:
         raise BadInput(f"{name}, line 1: a JSON transcript begins with {{.", "Edit a copy of transcript.json.")
     if lines and lines[0].startswith("WEBVTT"):
         return "vtt", _read_cues(name, lines, vtt=True)
-    if any("-->" in line for line in lines):
+    arrows = [line for line in lines if "-->" in line]
+    if arrows and (name.lower().endswith((".srt", ".vtt")) or any(map(_BEGINS_CUE.match, arrows))):
         return "srt", _read_cues(name, lines, vtt=False)
     if _OUR_MARKDOWN.search(text):
         raise BadInput(f"{name} is Markdown, with times among the words.", "Edit a copy of transcript.txt or .srt.")
@@ -153,13 +166,23 @@ def _read_cues(name: str, lines: Sequence[str], *, vtt: bool) -> list[Piece]:
 
 def _is_label(said: Sequence[str], *, vtt: bool) -> bool:
     """Whether the last line, which stands right above the next cue's times, is that one's number or name."""
-    return said[-1].strip().isdigit() or (vtt and bool(said[-1].strip()) and not "".join(said[-2:-1]).strip())
+    return said[-1].strip().isdigit() or (vtt and bool(said[-1].strip()) and len(said) > 1 and not said[-2].strip())
 
 
 def _without_remarks(said: Sequence[str]) -> list[str]:
-    """In WebVTT a cue ends with a blank line; what follows is a remark, or style."""
-    ends = next((number for number, line in enumerate(said) if not line.strip()), len(said))
-    return list(said[:ends])
+    """A cue's lines without the remarks and styles that WebVTT has between cues, each up to a blank line.
+
+    Other lines after a blank one are the cue's all the same: people leave blank lines in what they write.
+    """
+    kept, remark, after_blank = [], False, False
+    for line in said:
+        if not line.strip():
+            remark, after_blank = False, True
+            continue
+        remark = remark or (after_blank and bool(_REMARK.match(line)))
+        after_blank = False
+        kept += [] if remark else [line]
+    return kept
 
 
 def _wrong_time(name: str, line: int, text: str) -> NoReturn:
@@ -174,6 +197,8 @@ def _read_json(name: str, text: str) -> list[Piece]:
         raise BadInput(f"{name}, line {error.lineno}: {error.msg}.", "Mend the JSON there.") from error
     except RecursionError as error:
         raise BadInput(f"{name} is nested too deeply.", remedy) from error
+    except ValueError as error:  # a number of thousands of digits
+        raise BadInput(f"{name} can't be read: {error}.", remedy) from error
     segments = whole.get("segments") if isinstance(whole, dict) else whole
     if not isinstance(segments, list):
         raise BadInput(f'{name} has no list "segments".', remedy)
@@ -192,7 +217,8 @@ def _segment(name: str, number: int, segment: Any) -> Piece:
     if words is not None and not isinstance(words, list):
         raise BadInput(f'{name}, {where}: "words" is no list.', 'Leave "words" out.')
     timed = None if words is None else _timed(name, where, words)
-    return Piece(where, segment["text"], start_s, end_s, (speaker or "").strip() or None, timed)
+    said, speaker = (_CONTROLS.sub(" ", text or "") for text in (segment["text"], speaker))
+    return Piece(where, said, start_s, end_s, speaker.strip() or None, timed)
 
 
 def _timed(name: str, where: str, words: list[Any]) -> tuple[Timed, ...] | None:
@@ -205,7 +231,7 @@ def _timed(name: str, where: str, words: list[Any]) -> tuple[Timed, ...] | None:
         start_s, end_s = _seconds(name, f"{where}, word {number}", word)
         if start_s is None or end_s is None:
             return None
-        found += [Timed(part, start_s, end_s) for part in text.split()]
+        found += [Timed(part, start_s, end_s) for part in _CONTROLS.sub(" ", text).split()]
     return tuple(found)
 
 
@@ -215,7 +241,7 @@ def _seconds(name: str, where: str, holder: dict[str, Any]) -> tuple[float | Non
     if times == [None, None]:
         return None, None
     for what, value in zip(("start", "end"), times, strict=True):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LATEST_S:
             raise BadInput(
                 f'{name}, {where}: "{what}" is {shown(json.dumps(value), 40)}.', "Write seconds, such as 61.5."
             )

@@ -55,7 +55,9 @@ def cues_of(transcript: Transcript) -> list[Cue]:
     cues: list[Cue] = []
     for first, behind in _cut(words, len(separator), transcript.duration_s):
         latest = words[behind].start_s if behind < len(words) else transcript.duration_s
-        lines = _lines([word.text for word in words[first:behind]], separator)
+        lines = tuple(
+            line.replace("-->", "->") for line in _lines([word.text for word in words[first:behind]], separator)
+        )  # players would take it for times
         characters = sum(map(width, lines))
         cues.append(Cue(*_times(words[first:behind], characters, cues[-1].end_s if cues else 0.0, latest), lines))
     return cues

@@ -232,6 +232,19 @@ def test_more_than_anybody_can_say_is_refused_even_with_force(corrected: Correct
         corrected(BASE, txt(BASE) * 20, force=True)
 
 
+def test_a_large_file_of_something_else_is_refused_before_it_is_cut_up(corrected: Correct) -> None:
+    begun = time.process_time()
+    with pytest.raises(BadInput, match="4,000,000 letters"):
+        corrected(BASE, "a b " * 2_000_000)
+    assert time.process_time() - begun < 2.5  # measured 0.6 s; cut up first, several times that, and 1 GB
+
+
+def test_a_file_without_words_is_no_correction_of_silence(corrected: Correct) -> None:
+    silent = BASE.model_copy(update={"segments": [], "duration_s": 20.0})
+    with pytest.raises(BadInput, match="another recording"):
+        corrected(silent, '[{"text": "", "words": [{"word": "a", "start": 0, "end": 1}]}]', "a.json")
+
+
 def test_three_hours_take_seconds(corrected: Correct) -> None:
     chance = random.Random(7)
     known = [f"w{chance.randrange(int(10 ** (1 + 3 * chance.random())))}" for _ in range(27_000)]

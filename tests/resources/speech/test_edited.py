@@ -59,6 +59,31 @@ def test_webvtt_with_remarks_names_and_styles(read: Read) -> None:
     assert [(piece.text, piece.start_s) for piece in found.pieces] == [("Fish & chips <3", 1.0), ("- Yes. - No.", 3.0)]
 
 
+def test_webvtt_with_blank_lines_too_few_and_too_many_loses_no_words(read: Read) -> None:
+    content = (
+        "WEBVTT\n\n00:01.000 --> 00:02.000\nGood morning.\n00:03.000 --> 00:04.000\nTwo parts\n\nof one cue.\n\n"
+        "NOTE not said\nnor this\n\nlast\n00:05.000 --> 00:06.000\nEnd.\n"
+    )
+    assert [piece.text for piece in read(content).pieces] == ["Good morning.", "Two parts of one cue.", "End."]
+
+
+def test_angle_brackets_and_arrows_among_words_stay(read: Read) -> None:
+    subrip = "1\n00:01,000 --> 00:02,000\nWhere x<y and z>w, <b>a<c and d></b> <font color='red'>holds</FONT>.\n"
+    assert read(subrip, "a.srt").pieces[0].text == "Where x<y and z>w, a<c and d> holds."
+    assert read("From A --> B.\n", "a.txt").pieces == (Piece("line 1", "From A --> B."),)
+
+
+def test_signs_that_no_file_can_hold_are_left_out_of_json_too(read: Read) -> None:
+    content = (
+        r'[{"text": "a\u0000b \ud800c \ud83d\ude00", "speaker": "A\u0007",'
+        r' "words": [{"word": "a\u0001b", "start": 0, "end": 1}]}]'
+    )
+    piece = read(content, "a.json").pieces[0]
+    assert (piece.text, piece.speaker) == ("a b c \U0001f600", "A")
+    assert piece.words is not None
+    assert [word.text for word in piece.words] == ["a", "b"]
+
+
 def test_json_as_a_list_and_with_words_that_lack_times(read: Read) -> None:
     segments = [
         {"start": 1, "end": 2.5, "text": " Hi ", "speaker": " A ", "words": [{"word": " Hi", "start": 1, "end": 2}]},
@@ -99,9 +124,11 @@ def test_json_as_a_list_and_with_words_that_lack_times(read: Read) -> None:
         ("a.json", '[{"text": "a", "start": 1, "end": NaN}]', '"end" is NaN', "61.5"),
         ("a.json", '[{"text": "a", "speaker": 1}]', '"speaker" is no text', '"A"'),
         ("a.json", '[{"text": "a", "words": [1]}]', "word 1 has no", '"words" out'),
+        ("a.json", f'[{{"text": "a", "start": 1{"0" * 400}, "end": 2}}]', '"start" is 1000', "61.5"),
+        ("a.json", f'[{{"text": "a", "start": 1{"0" * 5000}, "end": 2}}]', "a.json can't be read", "keep its form"),
         ("a.json", "[" * 100_000, "nested too deeply", "keep its form"),
     ],
-    ids=range(20),
+    ids=range(22),
 )
 def test_what_is_wrong_is_named_with_its_line_and_what_to_do(
     read: Read, name: str, content: str | bytes, message: str, remedy: str

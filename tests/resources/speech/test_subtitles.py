@@ -103,15 +103,22 @@ def test_whatever_the_transcript_cues_keep_their_rules_and_both_formats_read_bac
     duration_s = max(now / 1000, 1.0)
     cues = cues_of(_transcript(words, duration_s, language))
     separator = " " if language == "en" else ""
-    written = separator.join(separator.join(cue.lines) for cue in cues)
-    assert written.replace(" ", "") == "".join(word.text for word in words).replace(" ", "")
+    written = separator.join(separator.join(cue.lines) for cue in cues).replace(" ", "")
+    assert written.replace("-->", "->") == "".join(word.text for word in words).replace(" ", "").replace("-->", "->")
     assert all(0 <= cue.start_s < cue.end_s <= duration_s for cue in cues)
     assert all(cue.end_s - cue.start_s <= LONGEST_S + 0.001 for cue in cues)
     assert all(earlier.end_s <= later.start_s for earlier, later in pairwise(cues))
     assert all(len(cue.lines) <= LINES and all(width(line) <= LINE for line in cue.lines) for cue in cues)
     assert read_vtt(vtt(cues)) == cues
-    if not any("-->" in line for cue in cues for line in cue.lines):
-        assert read_srt(srt(cues)) == cues
+    assert read_srt(srt(cues)) == cues
+
+
+@pytest.mark.parametrize("texts", [("A", "-->", "B"), ("A", "--", ">B")])
+def test_what_players_take_for_times_is_in_no_cue(texts: tuple[str, ...]) -> None:
+    words = [_word(number, number + 1, text) for number, text in enumerate(texts)]
+    cues = cues_of(_transcript(words, 5.0, "zh"))
+    assert [cue.lines for cue in cues] == [("A->B",)]
+    assert read_srt(srt(cues)) == read_vtt(vtt(cues)) == cues
 
 
 def test_the_formats_are_written_as_players_expect_them() -> None:
