@@ -11,13 +11,15 @@ that it read far fewer than were sent, that is an error.
 
 from __future__ import annotations
 
+import json
 import re
+import time
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from resources.errors import ScriptoriumError
-from resources.summary.writer import Answer, WriterFailed
+from resources.summary.writer import Answer
 
 _CONTEXT = 4096
 _ANSWER = 768
@@ -30,6 +32,8 @@ _READ_AT_LEAST = 0.4
 """Of the tokens counted here; the count is above the true one by at most the factor of English, 5 / 3, and a margin."""
 _WORTH_CHECKING = 1000
 """Tokens from which that is checked: below, a template may weigh more than the text."""
+_MOST_BYTES = 16 * 2**20
+"""Of a response: answers have some thousands, the longest lists of hosted models a million."""
 
 
 class EndpointFailed(ScriptoriumError):
@@ -54,7 +58,8 @@ def count(text: str) -> int:
 class EndpointWriter:
     """A `writer.Writer`. The key goes to the client and nowhere else; `where` is the server without user and query.
 
-    Raises: EndpointFailed, EndpointRefused where the model's name must be asked for.
+    Raises: EndpointFailed, EndpointRefused where the model's name must be asked for; EndpointRefused for a key that
+    can't be sent.
     """
 
     batch = 1
@@ -64,6 +69,12 @@ class EndpointWriter:
     def __init__(self, url: str, model: str, key: str | None, timeout_s: float) -> None:
         import openai
 
+        key = key.strip() if key else None
+        if key and not (key.isascii() and key.isprintable()):
+            raise EndpointRefused(
+                "The key holds signs that no request can carry, such as a letter of another alphabet or a line end.",
+                "Set SCRIPTORIUM_SUMMARY_KEY again, in one line.",
+            )
         parts = urlsplit(url)
         self._server = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
         self.where = self._server
@@ -104,22 +115,30 @@ class EndpointWriter:
         if made is None:  # some hosted models take neither temperature nor `max_tokens`; they think before they answer
             self._plain = True
             made = self._tried(messages, {"max_completion_tokens": 4 * longest}, may_refuse=False)
-        if made is None or not made.choices:
-            raise WriterFailed(f"{self.name} at {self.where} answered without a choice.", "Check the server's log.")
-        usage = made.usage.prompt_tokens if made.usage else None
+        try:
+            choice = made["choices"][0]
+            said, cut_short = choice["message"].get("content") or "", choice.get("finish_reason") == "length"
+        except (LookupError, TypeError, AttributeError):
+            raise self._unreadable() from None
+        if not isinstance(said, str):
+            raise self._unreadable()
+        usage = made.get("usage")
+        read = usage.get("prompt_tokens") if isinstance(usage, dict) else None
         sent = count(request)
-        if usage and sent > _WORTH_CHECKING and usage < _READ_AT_LEAST * sent:
+        if isinstance(read, int) and read and sent > _WORTH_CHECKING and read < _READ_AT_LEAST * sent:
             raise EndpointRefused(
-                f"{self.name} at {self.where} read {usage} tokens of about {sent}: its context is too short.",
+                f"{self.name} at {self.where} read {read} tokens of about {sent}: its context is too short.",
                 f"Give the server a context of {_CONTEXT} tokens or more; for Ollama set OLLAMA_CONTEXT_LENGTH.",
             )
-        choice = made.choices[0]
-        return Answer(choice.message.content or "", choice.finish_reason == "length")
+        # Half an emoji, with which an answer that is cut short may end, is no text that can be stored.
+        return Answer(said.encode(errors="ignore").decode(), cut_short)
 
     def _tried(self, messages: list[Any], told: dict[str, Any], *, may_refuse: bool) -> Any:
-        """The completion; None for a request the server does not take, where it `may_refuse`."""
+        """The answer as JSON; None for a request the server does not take, where it `may_refuse`."""
+        ask = self._client.chat.completions.with_streaming_response.create
         try:
-            return self._client.chat.completions.create(model=self.name, messages=messages, **told)
+            with ask(model=self.name, messages=messages, **told) as response:
+                return self._json(response)
         except self._openai.BadRequestError as error:
             if may_refuse:
                 return None
@@ -129,18 +148,52 @@ class EndpointWriter:
         # Out of the except block: the client's error holds the request, and with it the key.
         raise problem
 
+    def _json(self, response: Any) -> Any:
+        """What a response holds. The client would wait for ever for one that comes in drops, and read any length."""
+        until, content = time.monotonic() + self._timeout_s, bytearray()
+        try:
+            for piece in response.iter_bytes():
+                content += piece
+                if len(content) > _MOST_BYTES:
+                    break
+                if time.monotonic() > until:
+                    raise TimeoutError
+        except Exception:  # which ones depends on the library below the client
+            problem: EndpointFailed = EndpointFailed(
+                f"{self.where} broke off in the middle of an answer, or took over {self._timeout_s:g} s to send it.",
+                "Try again; raise SCRIPTORIUM_SUMMARY_TIMEOUT_S if the server is slow.",
+            )
+        else:
+            try:
+                if len(content) <= _MOST_BYTES:
+                    return json.loads(bytes(content))
+                problem = self._unreadable()
+            except (ValueError, RecursionError):  # a page of HTML, say
+                problem = self._unreadable()
+        raise problem
+
+    def _unreadable(self) -> EndpointRefused:
+        return EndpointRefused(
+            f"{self.where} answers with something that is no answer of an OpenAI-compatible server.",
+            "Check that SCRIPTORIUM_SUMMARY_URL ends as the server wants it (/v1), and the server's log.",
+        )
+
     def _first(self) -> str:
         """The first model the server lists."""
         try:
-            listed = [model.id for model in self._client.models.list().data]
+            with self._client.models.with_streaming_response.list() as response:
+                told = self._json(response)
+            listed = [str(model["id"]) for model in told["data"]]
             problem: ScriptoriumError = EndpointRefused(
                 f"{self.where} lists no model.", "Start one there, or set SCRIPTORIUM_SUMMARY_MODEL to its name."
             )
         except self._openai.OpenAIError as error:
             listed, problem = [], self._problem(error)
+        except (LookupError, TypeError):
+            listed, problem = [], self._unreadable()
         if not listed:
             raise problem
-        return str(listed[0])
+        return listed[0]
 
     def _problem(self, error: Exception) -> ScriptoriumError:
         """What the client says, in words for people, without anything the server may have echoed."""

@@ -36,6 +36,7 @@ class Server:
         self.reply: Callable[[dict[str, Any]], Any] = first_sentences
         self.usage: Callable[[str], int] = lambda text: len(text.split()) * 4 // 3
         self.finish_reason = "stop"
+        self.drop = 0
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -66,14 +67,16 @@ class Server:
                     },
                 )
 
-            def send(self, status: int, body: dict[str, Any]) -> None:
-                sent = json.dumps(body).encode()
+            def send(self, status: int, body: Any) -> None:
+                sent = body if isinstance(body, bytes) else json.dumps(body).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(sent)))
                 self.send_header("retry-after-ms", "1")  # the client waits as long as the server says
                 self.end_headers()
-                self.wfile.write(sent)
+                for at in range(0, len(sent), outer.drop or len(sent) or 1):
+                    time.sleep(0.1 if outer.drop else 0)
+                    self.wfile.write(sent[at : at + (outer.drop or len(sent))])
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -99,6 +102,10 @@ def first_sentences(body: dict[str, Any]) -> str:
     return f"<think>\n- Let me see.\n</think>Title: About {' '.join(said[0].rstrip('.').split()[-3:])}\n" + "\n".join(
         f"- {sentence}" for sentence in said
     )
+
+
+def said(content: Any) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}]}
 
 
 def refuse(status: int, message: str = "no") -> Callable[[dict[str, Any]], tuple[int, dict[str, Any]]]:
@@ -239,6 +246,66 @@ def test_an_answer_cut_short_and_a_context_cut_short_are_noticed(
     with pytest.raises(EndpointRefused, match="its context is too short") as raised:
         summarizer(server).summarize(spoken(lecture("tides_en")), LOG)
     assert "OLLAMA_CONTEXT_LENGTH" in raised.value.remedy
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>Log in</html>",
+        b"",
+        b'{"choices": [',
+        b"\xff",
+        b"[" * 10**6,
+        [1],
+        "hello",
+        None,
+        {"hello": 1},
+        {"choices": ["a"]},
+        {"choices": [{}]},
+        {"choices": [{"message": None}]},
+        said([{"text": "- a"}]),
+    ],
+    ids=range(13),
+)
+def test_what_is_no_answer_names_the_address_to_check(server: Server, body: Any) -> None:
+    server.reply = lambda _: (200, body)
+    with pytest.raises(EndpointRefused, match="no answer of an OpenAI-compatible server") as raised:
+        EndpointWriter(server.url, "tiny-writer", KEY, 5).ask(["Hello"], 100)
+    assert "/v1" in raised.value.remedy
+
+
+def test_usage_that_can_not_be_read_and_half_an_emoji_do_no_harm(server: Server) -> None:
+    server.reply = lambda _: (200, said("- The Moon \ud83d pulls.") | {"usage": {"prompt_tokens": "many"}})
+    [answer] = EndpointWriter(server.url, "tiny-writer", KEY, 5).ask(["Hello " * 1000], 100)
+    assert answer.text == "- The Moon  pulls."
+
+
+def test_an_answer_in_drops_and_one_without_end_are_not_read_to_the_end(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.reply = lambda _: (200, said("- " + "x" * 10_000))
+    writer = EndpointWriter(server.url, "tiny-writer", KEY, 0.5)
+    monkeypatch.setattr(endpoint, "_MOST_BYTES", 5_000)
+    with pytest.raises(EndpointRefused, match="no answer of"):
+        writer.ask(["Hello"], 100)
+    monkeypatch.setattr(endpoint, "_MOST_BYTES", 50_000)
+    assert len(writer.ask(["Hello"], 100)[0].text) == 10_002
+    server.drop = 1_000  # a piece each 0.1 s never lets the client's own timeout pass
+    with pytest.raises(EndpointFailed, match=r"took over 0\.5 s"):
+        writer.ask(["Hello"], 100)
+
+
+@pytest.mark.parametrize("key", ["sk-two\nlines", "ключ"])
+def test_a_key_that_can_not_be_sent_is_refused_and_not_shown(server: Server, key: str) -> None:
+    with pytest.raises(EndpointRefused, match="no request can carry") as raised:
+        EndpointWriter(server.url, "tiny-writer", key, 5)
+    assert key not in str(raised.value)
+
+
+def test_blanks_around_a_key_are_not_sent(server: Server) -> None:
+    server.reply = lambda _: "- The Moon pulls the water."
+    EndpointWriter(server.url, "tiny-writer", f" {KEY}\n", 5).ask(["Hello"], 100)
+    assert server.keys == [f"Bearer {KEY}"]
 
 
 def test_silence_of_the_model_is_an_error(server: Server, spoken: Spoken, lecture: Callable[[str], str]) -> None:
