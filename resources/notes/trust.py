@@ -34,7 +34,8 @@ def warnings(transcript: Transcript, summary: Summary, uncertain_share: float, w
         probability = words.number(transcript.language_probability, 2)
         yield words.warn_language.format(language=words.language_name(transcript.language), probability=probability)
     if quality := transcript.quality:
-        if quality.kept_share < LEAST_KEPT:
+        # Without words the statement says it; that all of a white noise is missing speech would be untrue.
+        if spoken and quality.kept_share < LEAST_KEPT:
             yield words.warn_kept.format(percent=_percent(1 - quality.kept_share, words))
         if quality.covered_share < LEAST_COVERED:
             yield words.warn_covered.format(percent=_percent(1 - quality.covered_share, words))

@@ -93,6 +93,8 @@ def test_where_nobody_speaks_only_the_statement_counts() -> None:
     silent = heard(segments=[], speech_s=0.0, language_probability=0.1)
     assert warned(silent) == []
     assert trust.statement(312.0, silent, WORDS).endswith("no words were recognised in 0:05:12 of sound.")
+    noise = heard(segments=[], speech_s=0.0, quality=GOOD.model_copy(update={"kept_share": 0.0}))
+    assert warned(noise) == []
     dropped = heard(segments=[], speech_s=0.0, quality=GOOD.model_copy(update={"dropped": (gap(5, 6),)}))
     assert warned(dropped) == []
     assert "no speech was found that can be trusted" in trust.statement(312.0, dropped, WORDS)
