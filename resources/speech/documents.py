@@ -80,9 +80,9 @@ class Quality(BaseModel):
 
     `vad_threshold` is the one speech was told from silence by. `kept_share`: of what a sensitive detector takes for
     speech, the share that was listened to. `covered_share`: of that, the share that lies under words. Both 0..1, and 1
-    for a recording without speech. `decoded_again` counts the segments that were decoded once more, one by one, with
-    temperature fallback; `dropped` is what stayed bad all the same. `device_steps` are the steps down the memory
-    ladder (smaller batches, int8, the CPU) that were needed, in words.
+    for a recording without speech. `decoded_again` counts the windows of speech (at most 30 s each) that were decoded
+    once more, one by one, with temperature fallback; `dropped` is what stayed bad all the same. `device_steps` are the
+    steps down the memory ladder (smaller batches, int8, the CPU) that were needed, in words.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

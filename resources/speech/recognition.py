@@ -26,7 +26,7 @@ from resources.speech.ladder import Ladder
 from resources.speech.models import ModelChoice, choose_model, prepare_model
 from resources.speech.recogniser import COMPUTE_TYPE, MissingDevice, Recogniser, find_device, load_model
 from resources.speech.redecode import BEAM
-from resources.speech.speakers import label
+from resources.speech.speakers import check_installed, label
 from resources.speech.windows import RATE, VAD, WINDOW_S, Samples, group, samples_of
 from resources.timecode import clock
 
@@ -78,6 +78,8 @@ class Speech(dg.ConfigurableResource):
         return device, choose_model(self.model, device, self.offline)
 
     def _transcribe(self, audio: Path, handle: Handle, partial: Partial, pinned: str | None, source: str) -> Transcript:
+        if self.speakers:
+            check_installed()
         with samples_of(audio, Path(self.cache), handle.check) as samples:
             duration_s = round(len(samples) / RATE, 3)
             ladder = Ladder(

