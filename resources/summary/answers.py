@@ -13,7 +13,7 @@ _LEAST_LETTERS = 8
 """A line with fewer says nothing: a lone number, a heading, an "OK"."""
 _MOST_LETTERS = 400
 """A line with more is no point: the model retells, or repeats itself without end."""
-_ITEM = re.compile(r"(?:[-*•–—]|\d{1,2}[.)])\s+(.*\S)")
+_ITEM = re.compile(r"(?:(?:[-*•●–—]|\d{1,2}[.)])\s+|\d{1,2}[、．])(.*\S)")
 _TITLE = re.compile(r"\W*(?:title|chapter title|название|заголовок|titel|titre|título|titolo)\W*:\s*(.*\S)", re.I)
 _FULL_STOP = re.compile(r"[.!?…。！？][\"'»”’)]*\Z")
 
@@ -25,6 +25,7 @@ def read(answer: str, limit: int, *, cut_short: bool = False) -> tuple[str, list
     was cut short inside it.
     """
     answer = re.sub(r"<think>.*?(</think>|\Z)", "", answer, flags=re.DOTALL)
+    answer = answer.rpartition("</think>")[2]  # where the template has opened it, only its end is answered
     lines = [line.strip() for line in answer.splitlines() if line.strip()]
     title = ""
     if lines and (found := _TITLE.match(lines[0])):
@@ -33,7 +34,7 @@ def read(answer: str, limit: int, *, cut_short: bool = False) -> tuple[str, list
     items = [match[1] for line in lines if (match := _ITEM.match(line))]
     if not items:
         items = [part for line in lines for part in re.split(r"(?<=[.!?…。！？])\s+", line)]
-    elif not re.match(r"[-*•–—]|\d{1,2}[.)]", lines[0]) and not lines[0].endswith(":"):
+    elif not re.match(r"[-*•●–—]|\d{1,2}[.)、．]", lines[0]) and not lines[0].endswith(":"):
         items.insert(0, lines[0])  # plain models are led into the first item by its mark
     points = [re.sub(r"\*\*|__|`", "", item).strip(" -*•") for item in items]
     points = [point for point in points if _LEAST_LETTERS <= sum(map(str.isalpha, point)) <= _MOST_LETTERS]

@@ -113,8 +113,9 @@ class Summarizer(dg.ConfigurableResource[Any]):
         told = made.bullets + made.points
         added = coverage.left_out(said, vocabulary, found, chooser, told)
         points = _in_order(made.points + [_quoted(said[index]) for index in added])
-        written = [bullet for bullet in told if not bullet.quoted]
-        judged = len(written) + len(made.dropped)
+        # Of a short recording the same points stand in the whole and in their chapters: each counts once.
+        written = {bullet for bullet in told if not bullet.quoted}
+        judged = len(written) + len(dropped := list(dict.fromkeys(made.dropped)))
         return Summary(
             language=language,
             bullets=made.bullets,
@@ -123,7 +124,7 @@ class Summarizer(dg.ConfigurableResource[Any]):
             reason=f"{reason} Sentences were compared by {compared}.",
             chapters=_chapters(said, found, titles.titles(said, found, vocabulary, made.titles), made.bullets, points),
             faithfulness=round(sum(b.supported for b in written) / judged, 4) if judged else 1.0,
-            dropped=_in_order(made.dropped),
+            dropped=_in_order(dropped),
         )
 
     def _similarity(self, said: list[Sentence], vocabulary: Vocabulary) -> tuple[Similarity, str]:

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from enum import Enum
 
-from resources.summary.numbers import numbers
+from resources.summary.numbers import numbers, reads_words
 from resources.summary.sentences import Sentence
 from resources.summary.similarity import subjects
 from resources.summary.vocabulary import Vocabulary
@@ -70,7 +70,8 @@ class Support:
         """How far what is said within `WINDOW_S` of `time_s` supports `text`.
 
         A number that is said nowhere in the recording makes it `NO`; one that is said elsewhere, and a name that is
-        said nowhere, `PARTLY` at best.
+        said nowhere, `PARTLY` at best. So does the former in a language whose numbers in words are not read: five may
+        have been said for a 5.
         """
         low = bisect_left(self._starts, time_s - WINDOW_S)
         high = max(low + 1, bisect_right(self._starts, time_s + WINDOW_S))
@@ -80,7 +81,8 @@ class Support:
             return Verdict.NO
         near = frozenset().union(*self._stems[low:high])
         share = self._weight(stems & near) / self._weight(stems) if stems else 1.0
-        if share < LEAST or counted - self._all_numbers:
+        invented = counted - self._all_numbers
+        if share < LEAST or (invented and reads_words(self._vocabulary.language)):
             return Verdict.NO
         near_numbers = frozenset().union(*self._numbers[low:high])
         if share < ENOUGH or counted - near_numbers or self._unknown_name(text):

@@ -161,8 +161,10 @@ def _fit(sentence: Sentence, count: Callable[[str], int], room: int) -> list[str
     while todo:
         text = todo.pop()
         words = text.split()
-        if count(text) < room or len(words) < 2:
+        if count(text) < room or len(text) < 2:
             done.append(text)
+        elif len(words) < 2:  # a script without blanks
+            todo += [text[len(text) // 2 :], text[: len(text) // 2]]
         else:
             half = len(words) // 2
             todo += [" ".join(words[half:]), " ".join(words[:half])]

@@ -16,6 +16,8 @@ from resources.summary.answers import read
         ("The Moon pulls.\n- The Sun pulls.", False, ["The Moon pulls.", "The Sun pulls."]),
         ("- The Moon pulls.\n- The Sun pul", True, ["The Moon pulls."]),
         ("<think>What to say?</think>- The Moon pulls.", False, ["The Moon pulls."]),
+        ("What to say?\n- Perhaps the Moon.\n</think>\n- The Moon pulls.", False, ["The Moon pulls."]),
+        ("1、月亮的引力使海水上升。\n2、太阳也使海水上升。", False, ["月亮的引力使海水上升。", "太阳也使海水上升。"]),
         ("<think>What to", True, []),
         ("2016", False, []),
         ("- A point.\n- ---\n-\n- ok\n- Another point.", False, ["Another point."]),

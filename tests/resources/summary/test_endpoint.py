@@ -163,6 +163,12 @@ def test_a_sentence_in_the_last_minute_of_two_hours_reaches_the_summary(
     assert len(server.asked) == asked
 
 
+def test_of_a_short_recording_each_point_counts_once_for_faithfulness(server: Server, spoken: Spoken) -> None:
+    server.reply = lambda _: "- The Moon pulls the water of the sea.\n- Elephants rehearse pantomime."
+    made = summarizer(server).summarize(spoken("The Moon pulls the water of the sea."), LOG)
+    assert (len(made.bullets), len(made.dropped), made.faithfulness) == (1, 1, 0.5)
+
+
 def test_auto_takes_the_first_model_and_says_so(server: Server, spoken: Spoken, lecture: Callable[[str], str]) -> None:
     made = summarizer(server, model="auto").summarize(spoken(lecture("tides_en")), LOG)
     assert made.method == "tiny-writer"

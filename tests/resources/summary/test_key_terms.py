@@ -76,3 +76,24 @@ def test_chinese_terms_are_whole_words(spoken: Spoken) -> None:
     text = "今天 我们 讨论 潮汐。 潮汐 由 月球 引起。 月球 的 引力 使 潮汐 上升。 引力 来自 月球。"
     terms = [term.term for term in terms_of(spoken(text, "zh"))]
     assert "月球" in terms
+
+
+def test_words_of_scripts_with_vowel_signs_stay_whole(spoken: Spoken) -> None:
+    text = "समुद्र की लहरें चंद्रमा के कारण उठती हैं। चंद्रमा समुद्र का पानी खींचता है। समुद्र में ज्वार आता है। "
+    terms = {term.term for term in terms_of(spoken(text * 3, "hi"))}
+    assert {"चंद्रमा", "समुद्र"} & {word for term in terms for word in term.split()}
+    assert all(word in text.replace("।", " ").split() for term in terms for word in term.split())
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "words"),
+    [
+        ("ta", "தமிழ் மொழி", ["தமிழ்", "மொழி"]),
+        ("fr", "e\u0301tude de\u0301licate", ["e\u0301tude", "de\u0301licate"]),
+        ("fa", "کتاب\u200cها را", ["کتاب\u200cها", "را"]),
+        ("en", "don't re-use 3.5 l'été", ["don't", "re-use", "3", "5", "l'été"]),
+        ("ja", "パソコンを使う", ["パソコン", "を", "使", "う"]),
+    ],
+)
+def test_a_word_keeps_its_marks(language: str, text: str, words: list[str]) -> None:
+    assert [token.surface for token in Vocabulary(language).tokens(text)] == words

@@ -71,7 +71,34 @@ def test_russian_points_in_other_inflections(
         ("ru", "двести двенадцатая аудитория, четырнадцатого мая", {212, 14}),
         ("ru", "две тысячи двадцать шестой год и 1 500 рублей", {2026, 1500}),
         ("ka", "1452 წელს", {1452}),
+        ("en", "in 2024 100 people came, in 1986 12 500", {2024, 100, 1986, 12500}),
+        ("en", "nineteen eighty-six, twenty twenty-six", {1986, 2026}),
+        ("en", "3 million and 2.5 thousand", {3e6, 2500}),
+        ("ru", "3 миллиона, 2,5 тыс", {3e6, 2500}),
+        ("ru", "четырёхсот, восьмисот", {400, 800}),
     ],
 )
 def test_numbers_in_digits_and_in_words(language: str, text: str, expected: set[float]) -> None:
     assert numbers(text, Vocabulary(language)) == expected
+
+
+@pytest.mark.parametrize(
+    ("language", "said", "written", "expected"),
+    [
+        ("en", "The port has one crane for heavy cargo.", "The port has 1 crane for heavy cargo.", "YES"),
+        ("en", "The second crane lifts heavy cargo.", "The 2nd crane lifts heavy cargo.", "YES"),
+        ("en", "The port opened in nineteen eighty-six.", "The port opened in 1986.", "YES"),
+        ("en", "The port moved 3 million containers.", "The port moved three million containers.", "YES"),
+        ("en", "The port moved three million containers.", "The port moved 3,000,000 containers.", "YES"),
+        ("en", "In 2024 100 ships came to the port.", "In 2024 the port saw 100 ships.", "YES"),
+        ("en", "The port moved 3 million containers.", "The port moved 4 million containers.", "NO"),
+        ("ru", "Порт принял три миллиона контейнеров.", "Порт принял 3 миллиона контейнеров.", "YES"),
+        ("ru", "В порту один кран для грузов.", "В порту 1 кран для грузов.", "YES"),
+        ("de", "Der Hafen hat fünf Kräne für Ladung.", "Der Hafen hat 5 Kräne für Ladung.", "PARTLY"),
+    ],
+)
+def test_a_number_is_the_same_in_digits_and_in_words(
+    spoken: Spoken, language: str, said: str, written: str, expected: str
+) -> None:
+    heard = sentences(spoken(said, language))
+    assert Support(heard, Vocabulary(language)).verdict(written, heard[0].start_s).name == expected

@@ -68,3 +68,8 @@ def test_a_models_title_is_taken_if_the_chapter_says_so(
 )
 def test_a_models_title_is_cleaned(written: str, expected: str) -> None:
     assert clean(written) == expected
+
+
+def test_where_nothing_but_full_stops_is_said_there_is_a_title(spoken: Spoken) -> None:
+    said = sentences(spoken("... ... ..."))
+    assert titles(said, [Stretch(0, len(said), 1.0)], Vocabulary("en")) == ["…"]

@@ -45,6 +45,14 @@ def test_parts_hold_every_sentence_and_no_more_than_fits(
         assert 0 < spoken_again <= 0.05 * room
 
 
+def test_a_paragraph_without_blanks_is_cut_to_what_fits(spoken: Spoken) -> None:
+    text = "月亮的引力使海水上升" * 100
+    said = sentences(spoken(text, "zh"))
+    parts = cut(said, [Stretch(0, len(said), 100.0)], len, 300)
+    assert all(len(part.text) <= 300 for part in parts)
+    assert sum(part.text.count("月") for part in parts) >= 100
+
+
 class Kept(dict[str, bytes]):
     """Answers in memory, with the scratch's two methods."""
 
