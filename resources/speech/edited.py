@@ -143,7 +143,7 @@ def _read_cues(name: str, lines: Sequence[str], *, vtt: bool) -> list[Piece]:
     """Cues, forgiving what players forgive: missing numbers, blank lines too many or too few, formatting."""
     pieces: list[Piece] = []
     at = [number for number, line in enumerate(lines) if "-->" in line]
-    for here, following in zip(at, [*at[1:], len(lines)], strict=True):
+    for here, following in pairwise([*at, len(lines)]):
         match = _TIMES.fullmatch(lines[here])
         if match is None:
             _wrong_time(name, here, lines[here])

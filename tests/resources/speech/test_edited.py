@@ -101,6 +101,7 @@ def test_json_as_a_list_and_with_words_that_lack_times(read: Read) -> None:
     ("name", "content", "message", "remedy"),
     [
         ("a.txt", "", "a.txt holds no words", "not an empty file"),
+        ("a.vtt", "WEBVTT\n", "a.vtt holds no words", "not an empty file"),
         ("a.txt", "ok\nein Fuß".encode("latin-1"), "a.txt, line 2: this is not UTF-8", "UTF-8"),
         ("a.txt", "word".encode("utf-16"), "line 1: this is not UTF-8", "UTF-8"),
         ("a.txt", b"PK\x00\x01", "no text", "UTF-8"),
@@ -128,7 +129,7 @@ def test_json_as_a_list_and_with_words_that_lack_times(read: Read) -> None:
         ("a.json", f'[{{"text": "a", "start": 1{"0" * 5000}, "end": 2}}]', "a.json can't be read", "keep its form"),
         ("a.json", "[" * 100_000, "nested too deeply", "keep its form"),
     ],
-    ids=range(22),
+    ids=range(23),
 )
 def test_what_is_wrong_is_named_with_its_line_and_what_to_do(
     read: Read, name: str, content: str | bytes, message: str, remedy: str
