@@ -165,7 +165,8 @@ _ENGLISH = Wording(
     warn_dropped="Passages left out because they can't be trusted: {count} ({percent} % of the speech). "
     "Each is marked in the transcript.",
     warn_uncertain="{percent} % of the words were recognised with low certainty; notes.pdf has them in grey.",
-    warn_unfaithful="{percent} % of the points of the summary are not supported by the transcript.",
+    warn_unfaithful="{percent} % of the points that the model wrote are not supported by the transcript. "
+    "They were left out, or are marked.",
     warn_glyphs="Signs that no installed font has: {count}. Here they are shown as {stand_in}; notes.md has them.",
     subject="Notes on the recording {name}, {duration}",
     months=(
@@ -242,7 +243,8 @@ _RUSSIAN = Wording(
     warn_covered="Около {percent} % речи осталось без слов: часть её распознать не удалось.",
     warn_dropped="Пропущено ненадёжных фрагментов: {count} ({percent} % речи). Каждый отмечен в тексте записи.",
     warn_uncertain="Доля слов, распознанных неуверенно: {percent} %; в notes.pdf они набраны серым.",
-    warn_unfaithful="Не подтверждено текстом записи: {percent} % пунктов краткого изложения.",
+    warn_unfaithful="Не подтверждено текстом записи: {percent} % пунктов, написанных моделью. "
+    "Они исключены или отмечены.",
     warn_glyphs="Знаков, которых нет в установленных шрифтах: {count}. Здесь они показаны как {stand_in}; "
     "в notes.md сохранены все.",
     subject="Конспект записи {name}, {duration}",
