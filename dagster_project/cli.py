@@ -69,7 +69,9 @@ def _settings() -> Settings:
     except ValidationError as wrong:
         for problem in wrong.errors():
             name = "_".join(str(part) for part in problem["loc"]).upper()
-            terminal.error(f"SCRIPTORIUM_{name}: {problem['msg']} (it is {problem['input']!r}).", "Correct it.")
+            secret = any(part in name for part in ("URL", "KEY", "TOKEN"))
+            given = "" if secret else f" (it is {problem['input']!r})"
+            terminal.error(f"SCRIPTORIUM_{name}: {problem['msg']}{given}.", "Correct it.")
         sys.exit(2)
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, HttpUrl, SecretStr
+from pydantic import Field, HttpUrl, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -96,6 +96,13 @@ class Settings(BaseSettings):
     offline: bool = Field(False, description="Never ask a model hub.")
     webhook_url: HttpUrl | None = Field(None, description="Failures are posted here as JSON, if set.")
     webhook_token: SecretStr | None = Field(None, description="Sent to the webhook as a bearer token, if set.")
+
+    @field_validator("summary_url")
+    @classmethod
+    def _without_secrets(cls, url: HttpUrl | None) -> HttpUrl | None:
+        if url is not None and (url.username or url.password or url.query):
+            raise ValueError("an address is shown and stored: leave out user, password and ?…, set SUMMARY_KEY instead")
+        return url
 
     @cached_property
     def homes(self) -> Homes:

@@ -8,6 +8,7 @@ Pure: no Dagster. The content holds nothing of the run that makes it, so the sam
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -200,6 +201,16 @@ class Notes:
         return replace(self, provenance=tuple(rows), warnings=warnings)
 
 
+def _visible(text: str) -> bool:
+    """Whether anything of `text` can be seen: names made of invisible marks exist."""
+    return any(unicodedata.category(char)[0] not in "CZ" for char in text)
+
+
+def _shown_times(times_s: Sequence[float]) -> tuple[float, ...]:
+    """The first few moments; two within one second would be printed alike."""
+    return tuple({clock(time_s): time_s for time_s in reversed(times_s)}.values())[::-1][:_TIMES_PER_TERM]
+
+
 def compose(
     origin: Origin,
     transcript: Transcript,
@@ -214,13 +225,15 @@ def compose(
     statement = "" if spoken else trust.statement(origin.duration_s, transcript, words)
     share = sum(word.uncertain for word in spoken) / len(spoken) if spoken else 0.0
     warnings = tuple(trust.warnings(transcript, summary, share, words))
+    if not _visible(origin.title):
+        origin = replace(origin, title=origin.name if _visible(origin.name) else origin.digest[:16])
     return Notes(
         origin=origin,
         language=transcript.language,
         words=words,
         warnings=warnings,
         bullets=_timed(summary.bullets),
-        terms=tuple(Term(term.term, tuple(term.times_s[:_TIMES_PER_TERM])) for term in summary.key_terms),
+        terms=tuple(Term(term.term, _shown_times(term.times_s)) for term in summary.key_terms),
         chapters=_chapters(said, summary if spoken else None, pictures),
         provenance=(
             (words.file, origin.name),

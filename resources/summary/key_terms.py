@@ -21,6 +21,8 @@ from resources.summary.sentences import Sentence
 from resources.summary.vocabulary import Token, Vocabulary
 
 _LONGEST = 4
+_LONGEST_TERM = 80
+"""Letters; four of the longest words in use have fewer, what a recogniser invents may have hundreds."""
 _TIMES = 5
 _FEW = 5
 """With fewer terms than these, words that are said only once will do."""
@@ -116,6 +118,8 @@ def _runs(text: str, tokens: list[Token]) -> list[list[Token]]:
 
 def _note(terms: dict[_Stems, _Term], sentence: Sentence, run: list[Token], head: bool, joiner: str) -> None:
     stems = tuple(token.stem for token in run)
+    if sum(len(token.surface) for token in run) > _LONGEST_TERM:
+        return
     if len(set(stems)) < len(stems) or (joiner == "" and len(stems) == 1 and len(stems[0]) < 2):
         return
     term = terms[stems]

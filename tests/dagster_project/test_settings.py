@@ -30,6 +30,13 @@ def test_a_wrong_value_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch
         Settings(_env_file=None)
 
 
+@pytest.mark.parametrize("url", ["http://me:hush@host/v1", "http://host/v1?key=hush"])
+def test_an_address_holds_no_secret(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("SCRIPTORIUM_SUMMARY_URL", url)
+    with pytest.raises(ValidationError, match="SUMMARY_KEY"):
+        Settings(_env_file=None)
+
+
 def test_home_is_absolute_and_everything_lies_under_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SCRIPTORIUM_HOME", "my home")

@@ -68,6 +68,12 @@ def test_very_short_transcripts(spoken: Spoken, text: str, expected: bool) -> No
     assert bool(terms_of(spoken(text))) is expected
 
 
+def test_what_a_recogniser_makes_up_of_one_word_is_no_term(spoken: Spoken) -> None:
+    transcript = spoken(f"The bridge is {'la' * 150}. Nobody knows {'la' * 150}. A bridge is a bridge.")
+    assert terms_of(transcript)[0].term == "bridge"
+    assert all(len(term.term) < 100 for term in terms_of(transcript))
+
+
 def test_nothing_said_has_no_terms() -> None:
     assert key_terms([], Vocabulary("en"), 8) == []
 
