@@ -82,12 +82,15 @@ def parts(found: NDArray[np.uint8], longest_s: float) -> list[tuple[int, int]]:
     return list(zip(cuts, [*cuts[1:], len(found)], strict=True))
 
 
-def voiced(found: NDArray[np.uint8], threshold: float) -> NDArray[np.bool_]:
-    """For each frame whether somebody speaks: from where `threshold` is reached to where it is missed clearly."""
+def voiced(found: NDArray[np.uint8], threshold: float, begun: bool = False) -> NDArray[np.bool_]:
+    """For each frame whether somebody speaks: from where `threshold` is reached to where it is missed clearly.
+
+    `begun`: somebody does already when the first frame begins.
+    """
     import numpy as np
 
     begins, ends = threshold * 255, max(threshold - _HYSTERESIS, 0.01) * 255
-    result = np.zeros(len(found), dtype=bool)
+    result = np.full(len(found), begun)
     # Only frames at or above the threshold begin, only those below the lower bound end; between them all stays.
     events = np.where(found >= begins, 1, np.where(found < ends, -1, 0))
     places = np.flatnonzero(events)
@@ -96,12 +99,13 @@ def voiced(found: NDArray[np.uint8], threshold: float) -> NDArray[np.bool_]:
     return result
 
 
-def stretches(found: NDArray[np.uint8], threshold: float, first: int, total: int) -> list[Span]:
+def stretches(found: NDArray[np.uint8], threshold: float, first: int, total: int, begun: bool = False) -> list[Span]:
     """Stretches with speech, none longer than `WINDOW_S`, padded where there is silence to pad with.
 
-    `found` are the frames of a part that begins at frame `first` of a recording of `total` samples.
+    `found` are the frames of a part that begins at frame `first` of a recording of `total` samples; `begun`: within
+    speech.
     """
-    runs = _runs(voiced(found, threshold), int(VAD["min_silence_duration_ms"] * RATE / 1000 / FRAME))
+    runs = _runs(voiced(found, threshold, begun), int(VAD["min_silence_duration_ms"] * RATE / 1000 / FRAME))
     pad = int(VAD["speech_pad_ms"] * RATE / 1000)
     longest = int((WINDOW_S * RATE - 2 * pad) // FRAME)
     runs = [piece for run in runs for piece in _short_enough(found, run, longest)]

@@ -125,7 +125,8 @@ class Hearer:
 
     def _listen(self, first: int, behind: int, threshold: float) -> Part:
         found = self._found[first:behind]
-        spans = activity.stretches(found, threshold, first, self._total)
+        begun = first > 0 and bool(activity.voiced(self._found[:first], threshold)[-1])  # a cut may go through speech
+        spans = activity.stretches(found, threshold, first, self._total, begun)
         windows = group(spans)
 
         def covered(window: Span, words: list[Heard]) -> float:

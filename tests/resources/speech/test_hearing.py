@@ -55,6 +55,20 @@ def test_a_lower_threshold_that_finds_no_words_is_not_kept(samples, decoder, mus
     assert any("the first is kept" in line for line in log.said)
 
 
+def test_speech_that_a_cut_goes_through_is_listened_to_on_both_sides(samples, decoder, spoken_sound) -> None:
+    sound = samples(spoken_sound)
+    found = _found(len(sound), 0.9, 0.43, 0.43, 0.9)  # 0.43 goes on with speech, and begins none
+    cut = len(found) // 2
+
+    def work(handle: Handle) -> list[Part]:
+        hearer = Hearer(decoder(sound, handle), found, len(sound), True, lambda start, end: 1.0, handle)
+        return [hearer.hear(0, cut), hearer.hear(cut, len(found))]
+
+    heard = in_background(work, Log(), "hearing", "s")
+    assert [part.threshold for part in heard] == [0.5, 0.5], "nothing was missed at first"
+    assert sum(part.listened_s for part in heard) == pytest.approx(20.0)
+
+
 def _part(start_s: float, **changes: object) -> Part:
     word = Heard(start_s, start_s + 1, " word", 0.9, -0.2, 0.0, 1.1)
     dropped = Dropped(start_s=start_s + 2, end_s=start_s + 3, text="Thank you.", reason="stock_phrase")
