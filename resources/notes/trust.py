@@ -81,7 +81,8 @@ def provenance(transcript: Transcript, summary: Summary, words: Wording) -> Iter
     yield words.reason, transcript.reason
     if transcript.settings:
         yield words.settings, ", ".join(f"{name} {value}" for name, value in sorted(transcript.settings.items()))
-    if quality := transcript.quality:
+    quality = transcript.quality
+    if quality and (transcript.speech_s or quality.dropped):  # shares of nothing say nothing
         listened = words.listened_value.format(
             kept=_percent(quality.kept_share, words),
             covered=_percent(quality.covered_share, words),

@@ -99,6 +99,8 @@ def read_edited(path: Path, duration_s: float) -> Edited:
         raise BadInput(f"{name} can't be read ({error.strerror}).", "Make it readable.") from error
     if len(content) > _LARGEST_BYTES:
         raise BadInput(f"{name} is larger than {_LARGEST_BYTES / 1e6:g} MB: that is no transcript.", "Check the path.")
+    if content.startswith((b"PK\x03\x04", b"%PDF")):  # a Word file is a ZIP archive
+        raise BadInput(f"{name} is a Word or PDF file.", "Edit a copy of transcript.txt from the library instead.")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -17,7 +17,7 @@ from statistics import fmean
 
 from resources.speech.cutting import Heard, sentences
 from resources.speech.documents import Dropped
-from resources.speech.phrases import COURTESIES, CREDITS, key
+from resources.speech.phrases import CREDITS, courteous, key
 
 REASONS = {
     "not_speech": "The model takes the sound for no speech, and its words are improbable.",
@@ -180,7 +180,7 @@ def _reason_for_sentence(sentence: Sequence[Heard], spaced: bool, voiced: Voiced
             return "rate"
     doubtful = fmean(word.probability for word in sentence) < DOUBTFUL
     heard = voiced(sentence[0].start_s, sentence[-1].end_s)
-    if said in COURTESIES:
+    if courteous(_text(sentence)):
         unlikely = min(word.avg_logprob for word in sentence) < LOGPROB
         silent = max(word.no_speech_prob for word in sentence) > NO_SPEECH
         if doubtful or unlikely or silent or heard < UNHEARD:

@@ -7,6 +7,8 @@ A phrase is compared with a whole sentence, never with a part of one: "Thank you
 
 from __future__ import annotations
 
+import re
+
 
 def key(text: str) -> str:
     """Letters and digits only, without case; ё as е. Equal keys are the same phrase whatever the punctuation."""
@@ -84,6 +86,11 @@ COURTESIES = frozenset(
             "Thanks for listening",
             "Thanks for watching and I'll see you in the next video",
             "I'll see you next time",
+            "We'll see you next time",
+            "We will see you next time",
+            "We'll see you in the next video",
+            "We will see you in the next video",
+            "I will see you in the next video",
             "I'll see you in the next video",
             "See you next time",
             "See you in the next video",
@@ -166,3 +173,11 @@ COURTESIES = frozenset(
     )
 )
 """Said by people too: believed unless a second sign speaks against them."""
+
+_JOINTS = re.compile(r"[,;:.!?–—]+|\s(?:and|и|und|et|y|e)\s", re.IGNORECASE)
+
+
+def courteous(text: str) -> bool:
+    """Whether a sentence is such a phrase, or several of them and nothing else ("Thank you, and see you next time")."""
+    parts = [part for part in map(key, _JOINTS.split(text)) if part]
+    return key(text) in COURTESIES or (bool(parts) and COURTESIES.issuperset(parts))

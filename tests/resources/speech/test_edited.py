@@ -105,6 +105,8 @@ def test_json_as_a_list_and_with_words_that_lack_times(read: Read) -> None:
         ("a.txt", "ok\nein Fuß".encode("latin-1"), "a.txt, line 2: this is not UTF-8", "UTF-8"),
         ("a.txt", "word".encode("utf-16"), "line 1: this is not UTF-8", "UTF-8"),
         ("a.txt", b"PK\x00\x01", "no text", "UTF-8"),
+        ("a.docx", b"PK\x03\x04 and so on", "a Word or PDF file", "transcript.txt"),
+        ("a.pdf", b"%PDF-1.7", "a Word or PDF file", "transcript.txt"),
         ("a.md", "**0:00:01** Good morning", "is Markdown", "transcript.txt"),
         ("a.srt", "1\n00:00:01,000 --> soon\nHi\n", 'line 2: "00:00:01,000 --> soon" is no time', "00:01:02,500"),
         ("a.srt", "00:00:61,000 --> 00:01:62,000\nHi\n", "line 1", "00:01:02,500"),
@@ -129,7 +131,7 @@ def test_json_as_a_list_and_with_words_that_lack_times(read: Read) -> None:
         ("a.json", f'[{{"text": "a", "start": 1{"0" * 5000}, "end": 2}}]', "a.json can't be read", "keep its form"),
         ("a.json", "[" * 100_000, "nested too deeply", "keep its form"),
     ],
-    ids=range(23),
+    ids=range(25),
 )
 def test_what_is_wrong_is_named_with_its_line_and_what_to_do(
     read: Read, name: str, content: str | bytes, message: str, remedy: str

@@ -85,6 +85,19 @@ def test_the_credits_of_subtitlers_are_never_speech(credit: str) -> None:
 @pytest.mark.parametrize(
     "sentence",
     [
+        "Thank you so much for watching, and we will see you in the next video.",
+        "Спасибо за просмотр и до новых встреч!",
+    ],
+    ids=["english", "russian"],
+)
+def test_stock_phrases_in_a_row_are_one(sentence: str) -> None:
+    assert _kept(_said(LECTURE), _said(sentence, 20, probability=0.45)) == LECTURE
+    assert sentence in _kept(_said(LECTURE), _said(sentence, 20, probability=0.9))
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
         "Thank you for watching the children while I was away.",
         "He said that Субтитры сделал DimaTorzok appears in silence.",
         "Спасибо за просмотр этой главы вместе со мной.",
