@@ -33,7 +33,7 @@ _PREVIEW_CHARS = 2000
     "for Word. What can't be trusted stands on page one. Only the PDF replaces signs that no installed font has.",
     kinds={"python", "pdf", "markdown"},
     owners=["team:scriptorium"],
-    code_version="2",
+    code_version="3",
     # With check specs Dagster takes no type from a MaterializeResult's annotation, and would expect no value.
     dagster_type=Files,
     check_specs=[
@@ -65,7 +65,9 @@ def notes(
     """Set the notes and read them back."""
     with failures():
         source = described(context)
-        origin = Origin(source.title, source.name, source.digest, source.created, source.duration_s)
+        origin = Origin(
+            source.title, source.name, source.digest, source.created, source.duration_s, source.dated_by_file
+        )
         shown = [Picture(slide.name, slide.time_s, slide.width, slide.height) for slide in read_slides(slides)]
         pictures = {picture.name: slides[picture.name] for picture in shown}
         done = typesetter.typeset(origin, transcript, summary, shown, pictures, context.log)

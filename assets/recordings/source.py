@@ -48,6 +48,11 @@ class Original:
     title: str
     language: str | None = None
 
+    @property
+    def dated_by_file(self) -> bool:
+        """Whether `created` is the file's time: it is where the recording itself does not say when it was made."""
+        return int(self.created.timestamp()) == self.mtime_ns // 10**9
+
 
 def original(context: dg.AssetExecutionContext) -> Original:
     """The recording of this run's partition, with its file held against what was taken in.

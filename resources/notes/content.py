@@ -81,13 +81,17 @@ class Entry:
 
 @dataclass(frozen=True)
 class Origin:
-    """What is known of the recording itself: its file's name and digest, and when it was made."""
+    """What is known of the recording itself: its file's name and digest, and when it was made.
+
+    `dated_by_file`: it does not say when, so `created` is when its file was last changed.
+    """
 
     title: str
     name: str
     digest: str
     created: datetime
     duration_s: float
+    dated_by_file: bool = False
 
 
 @dataclass(frozen=True)
@@ -238,7 +242,10 @@ def compose(
         provenance=(
             (words.file, origin.name),
             (words.digest, origin.digest),
-            (words.recorded, f"{words.day(origin.created)}, {origin.created:%H:%M} UTC"),
+            (
+                words.file_dated if origin.dated_by_file else words.recorded,
+                f"{words.day(origin.created)}, {origin.created:%H:%M} UTC",
+            ),
             (words.duration, clock(origin.duration_s)),
             *trust.provenance(transcript, summary, words),
             (words.versions, ", ".join(f"{name} {version}" for name, version in versions.items())),

@@ -43,6 +43,7 @@ class Wording:
     file: str
     digest: str
     recorded: str
+    file_dated: str
     duration: str
     language: str
     language_value: str
@@ -132,6 +133,7 @@ _ENGLISH = Wording(
     file="File",
     digest="Digest (BLAKE3)",
     recorded="Recorded",
+    file_dated="File dated",
     duration="Duration",
     language="Language",
     language_value="{language}, probability {probability}; {source}",
@@ -211,6 +213,7 @@ _RUSSIAN = Wording(
     file="Файл",
     digest="Хеш (BLAKE3)",
     recorded="Записано",
+    file_dated="Дата файла",
     duration="Длительность",
     language="Язык",
     language_value="{language}, вероятность {probability}; {source}",

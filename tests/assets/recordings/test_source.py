@@ -74,6 +74,18 @@ def test_the_language_of_its_folder(report: Callable[..., Path], look: Callable[
     assert look().language == "ru"
 
 
+def test_a_recording_without_a_date_has_its_files(
+    report: Callable[..., Path], look: Callable[[], Original], tmp_path: Path
+) -> None:
+    report()
+    assert not look().dated_by_file
+    (tmp_path / "talk.mp3").write_bytes(b"sound")
+    changed = datetime.fromtimestamp((tmp_path / "talk.mp3").stat().st_mtime, UTC)
+    stat_ns = str((tmp_path / "talk.mp3").stat().st_mtime_ns)
+    report("copy.mp3", created=changed.isoformat(timespec="seconds"), mtime_ns=stat_ns)
+    assert look().dated_by_file
+
+
 def test_found(report: Callable[..., Path], look: Callable[[], Original]) -> None:
     path = report()
     assert look() == Original(

@@ -1,6 +1,7 @@
 """What the notes hold, where the input is odd."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from resources.speech.documents import Segment, Transcript
 from resources.summary.documents import KeyTerm, Summary
 
 
-def composed(title: str = "A talk", name: str = "talk.mp3", times_s: list[float] | None = None) -> Notes:
+def composed(title: str = "A talk", name: str = "talk.mp3", times_s: list[float] | None = None, **about: Any) -> Notes:
     segment = Segment(
         start_s=0, end_s=9, text="A word or two.", words=[], avg_logprob=-0.1, no_speech_prob=0, compression_ratio=1
     )
@@ -27,9 +28,8 @@ def composed(title: str = "A talk", name: str = "talk.mp3", times_s: list[float]
     )
     terms = [KeyTerm(term="word", times_s=times_s or [1.0])]
     summary = Summary(language="en", bullets=[], key_terms=terms, method="extractive", reason="r")
-    return compose(
-        Origin(title, name, "0123456789abcdef" * 4, datetime(2026, 1, 1, tzinfo=UTC), 9), transcript, summary, [], {}
-    )
+    origin = Origin(title, name, "0123456789abcdef" * 4, datetime(2026, 1, 1, tzinfo=UTC), 9, **about)
+    return compose(origin, transcript, summary, [], {})
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,10 @@ def test_notes_have_a_title_that_can_be_seen(title: str, name: str, shown: str) 
 
 def test_a_term_said_twice_in_a_second_shows_the_second_once() -> None:
     assert composed(times_s=[20.1, 20.9, 31.0, 40.5, 50.5]).terms[0].times_s == (20.1, 31.0, 40.5)
+
+
+@pytest.mark.parametrize(("by_file", "label"), [(False, "Recorded"), (True, "File dated")], ids=["itself", "its file"])
+def test_a_files_date_is_not_called_the_recordings(by_file: bool, label: str) -> None:
+    rows = dict(composed(dated_by_file=by_file).provenance)
+    assert rows[label] == "1 January 2026, 00:00 UTC"
+    assert {"Recorded", "File dated"} & set(rows) == {label}
