@@ -3,6 +3,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from pydantic import SecretStr
 
 from assets.recordings.summary import summary
 from dagster_project.partitions import recordings_partitions
@@ -185,12 +186,10 @@ def test_the_key_of_an_endpoint_is_kept_nowhere_and_its_failure_says_what_to_do(
     tmp_path: Path, setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("resources.summary.endpoint._RETRIES", 0)  # the waits between tries last seconds
-    monkeypatch.setenv("SCRIPTORIUM_SUMMARY_KEY", "sk-secret-0451")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-    # By its variable: Dagster keeps the values of a resource's fields with every run.
-    key = dg.EnvVar("SCRIPTORIUM_SUMMARY_KEY")
+    key = SecretStr("sk-secret-0451")
     (tmp_path / "kept").mkdir()
     with dg.DagsterInstance.local_temp(str(tmp_path / "kept")) as setup.instance:
         setup.instance.add_dynamic_partitions("recordings", [KEY])

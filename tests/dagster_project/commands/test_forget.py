@@ -126,7 +126,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, repo: Path, clip: Callable[[P
     folder = tmp_path_factory.mktemp("made")
     (folder / "talks").mkdir()
     home = Home(folder / "home", folder / "talks", repo)
-    clip(folder / "talks" / "bridge.mp4", 9.0)
+    clip(folder / "talks" / "bridge.mp4", 10.0)  # both show the title slide's second key frame: one picture for two
     with pytest.MonkeyPatch.context() as patch:
         for name in ("SCRIPTORIUM_HOME", "DAGSTER_HOME", "SCRIPTORIUM_SPEECH_MODEL", "SCRIPTORIUM_SETTLE_SECONDS"):
             patch.setenv(name, home.environment[name])
