@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -162,7 +162,8 @@ class Tracking(dg.ConfigurableResource):
                     tags={_DIGEST: checkpoint_digest, "preset": preset},
                     description=f"{preset}: {numbers}. The weights lie in the store as checkpoint {checkpoint_digest}.",
                 ).version
-            client.set_registered_model_alias(product, _ALIAS, version)
+            with self._by_itself():  # MLflow inserts the alias if it found none: two at once would both
+                client.set_registered_model_alias(product, _ALIAS, version)
 
         return self._bounded(write)
 
@@ -210,16 +211,26 @@ class Tracking(dg.ConfigurableResource):
 
     def _client(self) -> Any:
         """MLflow's client, with its database made and answering. One process at a time makes the database."""
-        database = Path(self.uri.removeprefix(_SQLITE)) if self.uri.startswith(_SQLITE) else None
+        database = self._database()
         if database is None:
             return _mlflow_client(self.uri)
         database.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(database.with_name(f"{database.name}.lock"), self.patience_s):
+        with self._by_itself():
             # MLflow tries for minutes to open what can't be opened: this says at once what is wrong.
             with closing(sqlite3.connect(database, timeout=_LOCKED_S)) as probe:
                 probe.execute("BEGIN IMMEDIATE")
                 probe.rollback()
             return _mlflow_client(self.uri)
+
+    def _database(self) -> Path | None:
+        return Path(self.uri.removeprefix(_SQLITE)) if self.uri.startswith(_SQLITE) else None
+
+    def _by_itself(self) -> AbstractContextManager[None]:
+        """No other process of this home does the same meanwhile; a server's database looks after that itself."""
+        database = self._database()
+        return (
+            nullcontext() if database is None else _alone(database.with_name(f"{database.name}.lock"), self.patience_s)
+        )
 
     def _bounded(self, write: Callable[[], None]) -> str | None:
         """Run `write` and say what went wrong, if anything; a call that hangs is left behind in its own thread."""

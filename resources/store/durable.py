@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import time
 import uuid
 from collections.abc import Iterator
@@ -91,7 +92,8 @@ def make_folder(folder: Path, within: Path) -> None:
     try:
         filesystem.current.mkdir(folder)
     except FileExistsError:
-        if not folder.is_dir():
+        # FileNotFoundError if another process has just removed it: those who expect that try again.
+        if not stat.S_ISDIR(folder.stat().st_mode):
             raise
     sync_folder(folder.parent)
     identity = _identity(folder)

@@ -70,6 +70,8 @@ class Scratch:
                 durable.finish(file)
 
                 def place() -> None:
+                    if not file.path.exists():
+                        return  # the try before moved it there, and another process, being done, deleted it since
                     durable.make_folder(final.parent, self._root)
                     durable.replace(file.path, final)
 
@@ -134,7 +136,10 @@ class Scratch:
 
     def _clear_dead(self) -> None:
         """Remove the folders of processes that were killed, so that a retry does not need the space twice."""
-        for work in self.folder.glob("work-*"):
+        found: list[Path] = []
+        with suppress(FileNotFoundError):  # another process, being done, has just removed it all
+            found += self.folder.glob("work-*")
+        for work in found:
             if work == self._work:
                 continue
             with suppress(OSError):

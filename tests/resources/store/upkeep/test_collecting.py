@@ -381,12 +381,16 @@ def test_a_folder_that_can_not_be_listed_ends_it_before_anything_goes(
 
 def test_what_vanishes_while_it_is_looked_at_is_no_error(root: Path) -> None:
     stop = threading.Event()
+    failed: list[Exception] = []
 
     def churn() -> None:
-        while not stop.is_set():
-            scratch = open_scratch(root, "a", "k", "d")
-            scratch.put("item", b"x")
-            scratch.delete()
+        try:
+            while not stop.is_set():
+                scratch = open_scratch(root, "a", "k", "d")
+                scratch.put("item", b"x")
+                scratch.delete()
+        except Exception as error:
+            failed.append(error)
 
     threads = [threading.Thread(target=churn) for _ in range(2)]
     for thread in threads:
@@ -399,6 +403,7 @@ def test_what_vanishes_while_it_is_looked_at_is_no_error(root: Path) -> None:
         stop.set()
         for thread in threads:
             thread.join(10)
+    assert failed == []
 
 
 def test_offline_no_model_of_a_hub_goes(home: Path, root: Path, artifacts: Artifacts) -> None:
