@@ -6,15 +6,13 @@ for, so that `scriptorium --help` is quick.
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import socket
 import sys
 import tempfile
-import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -22,9 +20,8 @@ from dagster_project.commands import terminal
 from resources.errors import ScriptoriumError
 
 if TYPE_CHECKING:
+    from dagster_project.commands.running import Interrupts
     from dagster_project.settings import Settings
-
-_SCRATCH_DAYS = 7
 
 app = typer.Typer(
     name="scriptorium",
@@ -75,6 +72,18 @@ def _settings() -> Settings:
         sys.exit(2)
 
 
+def _stoppable(work: Callable[[Interrupts], bool]) -> NoReturn:
+    """Do `work`, which Ctrl-C stops, and exit by how it went. It imports what it needs itself: Ctrl-C works by then."""
+    from dagster_project.commands.running import Interrupts, Stopped
+
+    with Interrupts() as interrupts:
+        try:
+            done = work(interrupts)
+        except Stopped:
+            raise typer.Exit(130) from None
+    raise typer.Exit(0 if done else 1)
+
+
 @app.command()
 def notes(
     files: Annotated[
@@ -89,16 +98,13 @@ def notes(
     was stopped goes on where it left off. The paths go to standard output, everything else to standard error.
     """
     settings = _settings()
-    from dagster_project.commands.running import Interrupts
 
-    with Interrupts() as interrupts:
-        from dagster_project.commands.notes import Stopped, make_notes
+    def work(interrupts: Interrupts) -> bool:
+        from dagster_project.commands.notes import make_notes
 
-        try:
-            done = make_notes(settings, files, again=again, verbose=verbose, interrupts=interrupts)
-        except Stopped:
-            raise typer.Exit(130) from None
-    raise typer.Exit(0 if done else 1)
+        return make_notes(settings, files, again=again, verbose=verbose, interrupts=interrupts)
+
+    _stoppable(work)
 
 
 @app.command()
@@ -123,20 +129,15 @@ def correct(
     if (file is None) != discard:
         raise typer.BadParameter("Give the edited FILE, or --discard to hear the recording anew.")
     settings = _settings()
-    from dagster_project.commands.running import Interrupts
 
-    with Interrupts() as interrupts:
+    def work(interrupts: Interrupts) -> bool:
         from dagster_project.commands import correct as command
-        from dagster_project.commands.stages import Stopped
 
-        try:
-            if file is None:
-                done = command.discard(settings, key, verbose=verbose, interrupts=interrupts)
-            else:
-                done = command.correct(settings, key, file, force=force, verbose=verbose, interrupts=interrupts)
-        except Stopped:
-            raise typer.Exit(130) from None
-    raise typer.Exit(0 if done else 1)
+        if file is None:
+            return command.discard(settings, key, verbose=verbose, interrupts=interrupts)
+        return command.correct(settings, key, file, force=force, verbose=verbose, interrupts=interrupts)
+
+    _stoppable(work)
 
 
 @app.command()
@@ -184,19 +185,13 @@ def train(
     of the verdict goes to standard output, everything else to standard error.
     """
     settings = _settings()
-    from dagster_project.commands.running import Interrupts
 
-    with Interrupts() as interrupts:
+    def work(interrupts: Interrupts) -> bool:
         from dagster_project.commands import train as command
-        from dagster_project.commands.stages import Stopped
 
-        try:
-            done = command.train(
-                settings, product, preset, data=data, again=again, verbose=verbose, interrupts=interrupts
-            )
-        except Stopped:
-            raise typer.Exit(130) from None
-    raise typer.Exit(0 if done else 1)
+        return command.train(settings, product, preset, data=data, again=again, verbose=verbose, interrupts=interrupts)
+
+    _stoppable(work)
 
 
 @app.command()
@@ -210,19 +205,13 @@ def infer(
 ) -> None:
     """Predict for files by a product's champion, or by another checkpoint, and print where the predictions are."""
     settings = _settings()
-    from dagster_project.commands.running import Interrupts
 
-    with Interrupts() as interrupts:
+    def work(interrupts: Interrupts) -> bool:
         from dagster_project.commands import infer as command
-        from dagster_project.commands.stages import Stopped
 
-        try:
-            done = command.infer(
-                settings, product, paths, checkpoint=checkpoint, verbose=verbose, interrupts=interrupts
-            )
-        except Stopped:
-            raise typer.Exit(130) from None
-    raise typer.Exit(0 if done else 1)
+        return command.infer(settings, product, paths, checkpoint=checkpoint, verbose=verbose, interrupts=interrupts)
+
+    _stoppable(work)
 
 
 @app.command()
@@ -314,31 +303,9 @@ def dev(
 ) -> None:
     """Start the Dagster UI, its daemon and the sensors; stop with Ctrl-C."""
     settings = _settings()
-    from dagster_project.commands import daemon
-    from dagster_project.instance import WORKSPACE, bury_orphans, opened
-    from resources.store.upkeep.leftovers import scratches
+    from dagster_project.commands import servers
 
-    with opened(settings) as instance:
-        if daemon.alive(instance):
-            terminal.error(
-                "A daemon already works on this home.", "Stop it first, or wait 45 s if it was killed a moment ago."
-            )
-            raise typer.Exit(1)
-        for run in bury_orphans(instance, daemon_alive=False):
-            typer.echo(f"run {run.run_id[:8]} was left over from a crash; it is retried")
-    before = time.time() - _SCRATCH_DAYS * 86_400
-    if stale := scratches(settings.homes.store, before=before, dry_run=False).count:
-        typer.echo(f"removed the partial results of {stale} runs that nobody took up for {_SCRATCH_DAYS} days")
-    _refuse_taken(host, port)
-    typer.echo(f"UI     http://{host}:{port}")
-    for inbox in settings.homes.inboxes:
-        typer.echo(f"inbox  {inbox}")
-    typer.echo(f"notes  {settings.homes.library / 'recordings'}")
-    sys.stdout.flush()
-    # At its usual level it prints two lines for each sensor every five seconds; the UI has them all.
-    quiet = ["--log-level", "warning"]
-    command = [sys.executable, "-m", "dagster", "dev", "-h", host, "-p", str(port), "-w", str(WORKSPACE), *quiet]
-    os.execv(sys.executable, command)
+    servers.dev(settings, host, port)
 
 
 @app.command()
@@ -350,28 +317,9 @@ def mlflow(
 ) -> None:
     """Show trainings in MLflow's UI: curves, parameters, plots, registered models; stop with Ctrl-C."""
     settings = _settings()
-    from resources.errors import MissingExtra
+    from dagster_project.commands import servers
 
-    if importlib.util.find_spec("mlflow") is None:
-        raise MissingExtra("MLflow is not installed.", "Install it: make setup EXTRAS=offline,train")
-    settings.homes.make()
-    _refuse_taken(host, port)
-    typer.echo(f"MLflow  http://{host}:{port}")
-    typer.echo('In its menu switch from "GenAI" to "Model training": trainings are there.')
-    sys.stdout.flush()
-    # Its job runner is seven processes of 240 MB each, for evaluations of language models.
-    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    os.environ |= quiet
-    uri, artifacts = f"sqlite:///{settings.homes.mlflow}", settings.homes.mlflow_artifacts.as_uri()
-    server = ["mlflow", "ui", "--backend-store-uri", uri, "--default-artifact-root", artifacts]
-    os.execv(sys.executable, [sys.executable, "-m", *server, "--host", host, "--port", str(port), "--workers", "1"])
-
-
-def _refuse_taken(host: str, port: int) -> None:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        if probe.connect_ex((host, port)) == 0:
-            terminal.error(f"Something else already answers at {host}:{port}.", "Choose another --port.")
-            raise typer.Exit(1)
+    servers.mlflow(settings, host, port)
 
 
 if __name__ == "__main__":

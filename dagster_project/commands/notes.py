@@ -26,10 +26,6 @@ from resources.store import records
 from resources.store.io_manager import ArtifactStore
 
 
-class Stopped(Exception):
-    """Ctrl-C: the run is canceled, and nothing more is begun."""
-
-
 def make_notes(
     settings: Settings, names: Sequence[str], *, again: bool, verbose: bool, interrupts: running.Interrupts
 ) -> bool:
@@ -104,7 +100,7 @@ class _Desk:
             return False
         except KeyboardInterrupt:
             row.finish(False, "stopped before its run began")
-            raise Stopped from None
+            raise running.Stopped from None
 
     def _report(self, taken: Taken) -> None:
         self._instance.add_dynamic_partitions(self._intake.product.partitions, [taken.key])
@@ -136,7 +132,7 @@ class _Desk:
             return pdf is not None
         if run.status == dg.DagsterRunStatus.CANCELED:
             row.finish(False, "stopped; the same command goes on where this one left off")
-            raise Stopped
+            raise running.Stopped
         reasons = running.failures(self._instance, run.run_id)
         row.finish(False, f"{'; '.join(map(str, reasons))} (run {run.run_id[:8]})")
         return False

@@ -36,6 +36,10 @@ class Failure:
         return f"{self.step}: {self.problem} {self.remedy}".strip()
 
 
+class Stopped(Exception):
+    """Ctrl-C: the run is canceled, and nothing more is begun."""
+
+
 class Interrupts:
     """Takes Ctrl-C from the start of a command to its end, and cancels the run that is being executed.
 

@@ -19,10 +19,6 @@ from resources.progress import listening
 from resources.store.io_manager import ArtifactStore
 
 
-class Stopped(Exception):
-    """Ctrl-C: the run is canceled, and nothing more is begun."""
-
-
 class Stages:
     """Executes jobs of these settings, and says on the board how they go."""
 
@@ -70,13 +66,13 @@ class Stages:
                 )
         except KeyboardInterrupt:
             row.finish(False, "stopped before its run began")
-            raise Stopped from None
+            raise running.Stopped from None
         if run.status == dg.DagsterRunStatus.SUCCESS:
             row.finish(True, said or job_name)
             return True
         if run.status == dg.DagsterRunStatus.CANCELED:
             row.finish(False, "stopped; the same command goes on where this one left off")
-            raise Stopped
+            raise running.Stopped
         reasons = running.failures(self.instance, run.run_id)
         row.finish(False, f"{'; '.join(map(str, reasons))} (run {run.run_id[:8]})")
         return False
