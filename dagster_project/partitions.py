@@ -18,3 +18,13 @@ housing_presets = dg.StaticPartitionsDefinition(presets.keys(_ASSETS / "housing"
 cifar10_batches = dg.DynamicPartitionsDefinition(name="cifar10_batches")
 housing_batches = dg.DynamicPartitionsDefinition(name="housing_batches")
 """One key per batch of dropped files: `<slug of the first name>~<first 16 hex of the digest over all of them>`."""
+
+sentiment_files = dg.DynamicPartitionsDefinition(name="sentiment_files")
+"""One key per CSV file of labelled tweets, as for recordings."""
+sentiment_batches = dg.DynamicPartitionsDefinition(name="sentiment_batches")
+tweet_batches = dg.DynamicPartitionsDefinition(name="tweet_batches")
+"""One key per batch of dropped files, as above."""
+
+lstm_presets = dg.StaticPartitionsDefinition(presets.keys(_ASSETS / "tweets" / "lstm_presets.yaml"))
+transformer_presets = dg.StaticPartitionsDefinition(presets.keys(_ASSETS / "tweets" / "transformer_presets.yaml"))
+"""One key per entry of these: two kinds of network, each with fields of its own."""
