@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import torch
@@ -38,7 +38,12 @@ class Diverged(ScriptoriumError):
 class TrainedModule(lightning.LightningModule):
     """A network with its loss. Subclasses give `training_step`, `validation_step` and `configure_optimizers`.
 
-    Metrics go to `tally`, not to Lightning's `log`: they stay on the device and are read once an epoch.
+    Metrics go to `tally`, not to Lightning's `log`: they stay on the device and are read once an epoch. Those that are
+    no means over samples come from `epoch_metrics`.
+    """
+
+    monitor: tuple[str, Literal["min", "max"]] = ("val_loss", "min")
+    """The epoch's number by which the best epoch is known (`keep: best`, `patience`), and whether low or high is good.
     """
 
     def __init__(self) -> None:
@@ -58,6 +63,10 @@ class TrainedModule(lightning.LightningModule):
             return {}
         sums = torch.stack([total for total, _ in tallies.values()]).tolist()  # the epoch's one wait for the device
         return {name: value / count for (name, (_, count)), value in zip(tallies.items(), sums, strict=True)}
+
+    def epoch_metrics(self) -> dict[str, float]:
+        """Further numbers of the epoch that ends, by name: called once after its validation. None by default."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -128,20 +137,24 @@ def fit(
     plan: Plan,
     *,
     state: State | None = None,
+    on_begin: Callable[[int], None] | None = None,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
     on_step: Callable[[int, int], None] | None = None,
     warn: Callable[[str], object] = _log.warning,
 ) -> Training:
     """Train `module` as planned; go on where an earlier run of the same training was killed, if `state` has it.
 
-    `on_epoch` gets each epoch's numbers as it ends, `on_step` the steps done and the steps in all after each. A state
-    that can't be used is said to `warn`, and the training begins anew.
+    `on_begin` gets the number of epochs that an earlier run has done, before anything is trained; `on_epoch` gets each
+    epoch's numbers as it ends, `on_step` the steps done and the steps in all after each. A state that can't be used is
+    said to `warn`, and the training begins anew.
     Raises: Diverged if a loss is no number; torch's out-of-memory errors.
     """
     keeper = _Keeper(module, train, plan, state, on_epoch, on_step)
     saved = _usable(state, module, keeper.state_key, warn)
     if saved is not None:
         keeper.load_state_dict(saved["callbacks"][keeper.state_key])
+    if on_begin is not None:
+        on_begin(keeper.epochs_done)
     if saved is not None and keeper.over:  # killed between its last epoch and the store
         module.load_state_dict(saved["state_dict"])
     else:
@@ -166,8 +179,8 @@ def _usable(
     except Unreadable as error:
         warn(f"What an earlier run of this training left can't be read ({error}); it begins anew.")
         return None
-    if saved is not None and not fits(saved, module, callback):
-        warn("What an earlier run of this training left is of another network; it begins anew.")
+    if saved is not None and not fits(saved, module, callback, module.monitor):
+        warn("What an earlier run of this training left is of another network or metric; it begins anew.")
         return None
     return saved
 
@@ -212,7 +225,8 @@ class _Keeper(Checkpoint):
         self._on_epoch, self._on_step = on_epoch, on_step
         self._epochs: list[dict[str, float]] = []
         self._best: dict[str, Tensor] | None = None
-        self._best_loss, self._best_epoch = math.inf, 0
+        self._best_value: float | None = None  # of what the module monitors
+        self._best_epoch = 0
         self._stopped: str | None = None
         self._resumed_from = 0
         self._clock = Clock(plan.device)
@@ -224,6 +238,10 @@ class _Keeper(Checkpoint):
         return "epochs"
 
     @property
+    def epochs_done(self) -> int:
+        return len(self._epochs)
+
+    @property
     def over(self) -> bool:
         """Whether nothing is left to train."""
         return self._stopped is not None or len(self._epochs) >= self._plan.epochs
@@ -232,7 +250,8 @@ class _Keeper(Checkpoint):
         return {
             "epochs": self._epochs,
             "best": self._best,
-            "best_loss": self._best_loss,
+            "monitor": list(self._module.monitor),
+            "best_value": self._best_value,
             "best_epoch": self._best_epoch,
             "stopped": self._stopped,
             "wall_s": self._clock.wall_s,
@@ -240,7 +259,7 @@ class _Keeper(Checkpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._epochs, self._best = list(state_dict["epochs"]), state_dict["best"]
-        self._best_loss, self._best_epoch = state_dict["best_loss"], state_dict["best_epoch"]
+        self._best_value, self._best_epoch = state_dict["best_value"], state_dict["best_epoch"]
         self._stopped, self._resumed_from = state_dict["stopped"], len(self._epochs)
         self._clock = Clock(self._plan.device, state_dict["wall_s"])
 
@@ -263,7 +282,7 @@ class _Keeper(Checkpoint):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         seconds, rate = self._numbers
-        means = self._module.take_tallies()
+        means = {**self._module.take_tallies(), **self._module.epoch_metrics()}
         rates = [group["lr"] for optimizer in trainer.optimizers for group in optimizer.param_groups]
         numbers = {"epoch": float(trainer.current_epoch + 1), **means, "lr": max(rates, default=0.0)}
         self._epochs.append({**numbers, "seconds": seconds, "samples_per_s": rate})
@@ -282,18 +301,24 @@ class _Keeper(Checkpoint):
 
     def _judge(self, means: dict[str, float], epoch: int) -> None:
         """Note the best epoch, and whether to end."""
-        loss = means.get("val_loss")
-        if loss is not None and loss < self._best_loss:
-            self._best_loss, self._best_epoch = loss, epoch
+        name, good = self._module.monitor
+        value = means.get(name)
+        if value is not None and self._improves(value):
+            self._best_value, self._best_epoch = value, epoch
             if self._plan.keep == "best":
-                self._best = _on_cpu(self._module)
+                self._best = _on_cpu(self._module, trained_only=True)
         if epoch >= self._plan.epochs:
             return
         patience, limit = self._plan.patience, self._plan.time_limit_s
-        if patience is not None and loss is not None and epoch - self._best_epoch >= patience:
-            self._stopped = f"val_loss has not fallen for {patience} epochs"
+        if patience is not None and value is not None and epoch - self._best_epoch >= patience:
+            self._stopped = f"{name} has not {'fallen' if good == 'min' else 'risen'} for {patience} epochs"
         elif limit is not None and self._clock.wall_s >= limit:
             self._stopped = f"the time limit of {limit:g} s was reached"
+
+    def _improves(self, value: float) -> bool:
+        if self._best_value is None:
+            return not math.isnan(value)
+        return value < self._best_value if self._module.monitor[1] == "min" else value > self._best_value
 
     def _save(self, trainer: lightning.Trainer) -> None:
         if self._state is None or self._clock.wall_s - self._saved_at < _STATE_SHARE * self._save_s:
@@ -304,11 +329,11 @@ class _Keeper(Checkpoint):
         self._save_s = self._saved_at - before
 
     def training(self) -> Training:
-        best = self._plan.keep == "best" and self._best is not None
+        best = self._best if self._plan.keep == "best" else None
         return Training(
-            weights=self._best if best and self._best is not None else _on_cpu(self._module),
+            weights={**_on_cpu(self._module), **(best or {})},
             epochs=self._epochs,
-            kept_epoch=self._best_epoch if best else len(self._epochs),
+            kept_epoch=len(self._epochs) if best is None else self._best_epoch,
             wall_s=self._clock.wall_s,
             train_s=self._clock.train_s,
             samples_per_s=self._clock.samples_per_s,
@@ -319,8 +344,12 @@ class _Keeper(Checkpoint):
         )
 
 
-def _on_cpu(module: torch.nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in module.state_dict().items()}
+def _on_cpu(module: torch.nn.Module, trained_only: bool = False) -> dict[str, Tensor]:
+    """A copy of the state_dict; `trained_only`: without frozen parameters, which are the same in every epoch."""
+    frozen = {name for name, p in module.named_parameters(remove_duplicate=False) if not p.requires_grad}
+    left_out = frozen if trained_only else set()
+    state = module.state_dict()
+    return {name: each.detach().to("cpu", copy=True) for name, each in state.items() if name not in left_out}
 
 
 @contextmanager

@@ -31,10 +31,14 @@ class Recipe(BaseModel):
     compile: bool = Field(False, description="Compile the network with torch.compile; pays in long trainings only.")
     time_limit_s: float | None = Field(None, gt=0, description="Stop after the epoch in which so many seconds passed.")
     patience: int | None = Field(
-        None, ge=1, description="Stop when val_loss has not fallen for so many epochs; empty: never."
+        None,
+        ge=1,
+        description="Stop when validation (by val_loss, if the product names no other metric) has not improved for so"
+        " many epochs; empty: never.",
     )
     keep: Literal["last", "best"] = Field(
-        "last", description="Whose weights become the checkpoint: the last epoch's, or those of the lowest val_loss."
+        "last",
+        description="Whose weights become the checkpoint: the last epoch's, or those of the one best on validation.",
     )
 
     def identity(self) -> str:

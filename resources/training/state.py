@@ -7,12 +7,14 @@ torch and Lightning.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
 STATE = "training_state.pt"
+_KEPT = {"epochs", "best", "best_value", "best_epoch", "monitor", "stopped", "wall_s"}
 
 
 class Unreadable(Exception):
@@ -63,12 +65,11 @@ def saved_state(state: State | None) -> dict[str, Any] | None:
     return saved
 
 
-def fits(saved: dict[str, Any], module: torch.nn.Module, callback: str) -> bool:
-    """Whether a state is of this network, and has in it what `callback` needs: names and shapes are compared."""
+def fits(saved: dict[str, Any], module: torch.nn.Module, callback: str, monitor: Sequence[str]) -> bool:
+    """Whether a state is of this network, and has in it what `callback` needs: names and shapes are compared, and what
+    the best epoch was known by.
+    """
     weights, own = saved.get("state_dict", {}), module.state_dict()
     same = {name: tensor.shape for name, tensor in weights.items()} == {name: t.shape for name, t in own.items()}
-    return (
-        same
-        and {"epochs", "best", "best_loss", "best_epoch", "stopped", "wall_s"}
-        <= saved.get("callbacks", {}).get(callback, {}).keys()
-    )
+    kept = saved.get("callbacks", {}).get(callback, {})
+    return same and kept.keys() >= _KEPT and list(kept["monitor"]) == list(monitor)

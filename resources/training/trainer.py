@@ -6,7 +6,7 @@ metadata (`results.py`).
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,7 @@ class Trainer(dg.ConfigurableResource):
         default="auto", description="Where to train: `auto`, `cpu`, `cuda`, `cuda:<n>` or `mps`."
     )
     cache: str = Field(description="Folder for downloads; what lies in it can be deleted at any time.")
+    offline: bool = Field(default=False, description="Never ask a model hub for pretrained weights.")
 
     def device(self) -> str:
         """torch's name of the device to compute on. Raises: MissingDevice, MissingExtra."""
@@ -58,11 +59,14 @@ class Trainer(dg.ConfigurableResource):
         *,
         inputs: str,
         text_log: str | None = None,
+        text_log_head: Sequence[str] = (),
     ) -> "Training":
         """Train `module` for this asset and partition, or go on with a training that was killed.
 
         `inputs` names all that decides the result: data version, recipe, code version. `text_log` is a file in the
-        library, such as `housing/training_log.txt`, which gets a line per epoch as it ends.
+        library, such as `housing/training_log.txt`, which gets a line per epoch as it ends. With a `text_log_head` the
+        file is complete in itself: these lines come first where the training begins, a note where it goes on, samples
+        a second stand in each epoch's line, and how it ended comes last.
         Raises: Diverged; DeviceFull.
         """
         from resources.training.loop import Plan, fit
@@ -75,7 +79,7 @@ class Trainer(dg.ConfigurableResource):
         context.log.info(f"training {name} on {device}: {recipe.epochs} epochs, {train.samples:,} samples")
         steps = Progress(context.log, f"training {name}", recipe.epochs * len(train), "steps", _EVERY_S)
         with _text_log(None if text_log is None else Path(self.store.library) / text_log, name) as write:
-            seen = _Epochs(context.log, recipe.epochs, write)
+            seen = _Epochs(context.log, recipe.epochs, write, text_log_head)
             try:
                 training = fit(
                     module,
@@ -83,6 +87,7 @@ class Trainer(dg.ConfigurableResource):
                     validation,
                     Plan.of(recipe, device),
                     state=state,
+                    on_begin=seen.begin,
                     on_epoch=seen,
                     on_step=lambda done, total: steps.update(done),
                     warn=context.log.warning,
@@ -94,6 +99,7 @@ class Trainer(dg.ConfigurableResource):
                         "Use a smaller batch_size, or SCRIPTORIUM_DEVICE=cpu.",
                     ) from error
                 raise
+            seen.end(training)
         context.log.info(_summary(name, training))
         return training
 
@@ -114,15 +120,27 @@ def needed() -> None:
 class _Epochs:
     """Hears of each epoch: a line in the run's log at a human pace, one in the text log always."""
 
-    def __init__(self, log: Any, total: int, write: Callable[[str], object]) -> None:
-        self._log, self._total, self._write = log, total, write
+    def __init__(self, log: Any, total: int, write: Callable[[str], object], head: Sequence[str]) -> None:
+        self._log, self._total, self._write, self._head = log, total, write, head
         self._last = time.monotonic()
+
+    def begin(self, done: int) -> None:
+        """`done` epochs were done by an earlier run of this training."""
+        if self._head and done:
+            self._write(f"Goes on after epoch {done}/{self._total}, where an earlier run ended")
+        elif self._head:
+            for line in self._head:
+                self._write(line)
+
+    def end(self, training: "Training") -> None:
+        if self._head:
+            self._write(f"Done: the weights of epoch {training.kept_epoch} are kept" + _stopped(training))
 
     def __call__(self, numbers: dict[str, float]) -> None:
         epoch = int(numbers["epoch"])
         metrics = [f"{name}: {value:.4f}" for name, value in numbers.items() if name not in _HIDDEN]
         line = " - ".join([f"Epoch {epoch}/{self._total}", *metrics])
-        self._write(line)
+        self._write(f"{line} - samples/s: {numbers['samples_per_s']:.1f}" if self._head else line)
         if epoch in (1, self._total) or time.monotonic() - self._last >= _EVERY_S:
             self._last = time.monotonic()
             self._log.info(line)
@@ -147,9 +165,12 @@ def _text_log(path: Path | None, name: str) -> Iterator[Callable[[str], object]]
 
 def _summary(name: str, training: "Training") -> str:
     resumed = f" ({training.resumed_from} of them by an earlier run)" if training.resumed_from else ""
-    stopped = f"; stopped because {training.stopped}" if training.stopped else ""
     return (
         f"trained {name}: {len(training.epochs)} epochs{resumed} in {training.wall_s:.1f} s"
         f" ({training.train_s:.1f} s without warm-up), {training.samples_per_s:,.0f} samples/s, the device waited"
-        f" {training.device_wait_share:.1%} of the time{stopped}"
+        f" {training.device_wait_share:.1%} of the time{_stopped(training)}"
     )
+
+
+def _stopped(training: "Training") -> str:
+    return f"; stopped because {training.stopped}" if training.stopped else ""
