@@ -111,8 +111,8 @@ def cifar10_evaluation(
 
 def worst(images: "Tensor", labels: "Tensor", probabilities: "Tensor", names: tuple[str, ...]) -> bytes:
     """A PNG of the surest mistakes: how surely, what was predicted, and what is true. At least one is wrong."""
-    from assets.cifar10.scoring import worst_mistakes
     from resources.media.sheets import Picture, sheet
+    from resources.training.classification import worst_mistakes
 
     confidence, predicted = probabilities.max(1)
     pictures = [

@@ -18,10 +18,11 @@ from assets.cifar10.card import Cifar10Card
 from assets.cifar10.module import Cifar10Module
 from assets.cifar10.predicting import network_logits
 from assets.cifar10.recipe import CODE_VERSION, Cifar10Recipe
-from assets.cifar10.scoring import fitted_temperature, scored
+from assets.cifar10.scoring import scored
 from resources.errors import BadInput
 from resources.store.types import Checkpoint
 from resources.training.batches import DeviceBatches
+from resources.training.classification import fitted_temperature
 from resources.training.loop import Training, seeded
 
 SPLITS = {"train": 0, "validation": 1, "test": 2}

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from resources.training.classification import Reliability
+
 _WIDTH, _DPI = 9.0, 100  # inches: 900 pixels
 _TRAIN, _VALIDATION, _RATE, _GREY = "#2f6fb0", "#d1622b", "#5b8c5a", "#6b7480"
 _LOGARITHMIC = 30  # largest over smallest loss, from where the tail of a linear axis is flat
@@ -105,6 +107,38 @@ def confusion(matrix: Sequence[Sequence[float]] | np.ndarray, names: Sequence[st
     return _png(figure)
 
 
+def reliability(after: Reliability, before: Reliability, title: str = "") -> bytes:
+    """PNG below 40 kB: accuracy against confidence, bin by bin, and how many samples each bin has.
+
+    `after` is with the temperature, `before` without. On the diagonal a classifier is right as often as it says.
+    """
+    figure = _figure(4.6, width=6.2)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    upper.plot([0, 1], [0, 1], color="#b8bfc8", linewidth=1, label="right as often as it says")
+    for of, name, colour, marker in (
+        (before, "before the temperature", _VALIDATION, "s"),
+        (after, "after", _TRAIN, "o"),
+    ):
+        filled = [i for i, count in enumerate(of.counts) if count]
+        x, y = [of.confidence[i] for i in filled], [of.accuracy[i] for i in filled]
+        label = f"{name}: calibration error {of.error:.3f}"
+        upper.plot(x, y, marker=marker, markersize=4, linewidth=1.4, color=colour, label=label)
+    width = 1 / len(after.counts)
+    places = [(i + 0.5) * width for i in range(len(after.counts))]
+    lower.bar(places, after.counts, width=0.9 * width, color=_TRAIN)
+    shown = [i for of in (before, after) for i, count in enumerate(of.counts) if count]
+    upper.set_xlim(max(0.0, min(shown) * width - 0.02), 1.02)
+    upper.set_ylim(-0.02, 1.02)
+    upper.set_ylabel("accuracy", fontsize=8)
+    upper.set_title(title, fontsize=10, loc="left")
+    upper.legend(fontsize=8, frameon=False)
+    lower.set_ylabel("samples", fontsize=8)
+    lower.set_xlabel("confidence: the probability of the class that was predicted", fontsize=8)
+    for axes in (upper, lower):
+        _plain_axes(axes)
+    return _png(figure)
+
+
 def as_markdown(png: bytes, alt: str) -> str:
     """The picture as an inline image, as Dagster's markdown metadata shows it."""
     alt = alt.replace("[", "(").replace("]", ")").replace("\n", " ")
@@ -187,6 +221,11 @@ def _dress(axes: Axes, x: np.ndarray) -> None:
     if len(x):
         room = max(0.5, 0.02 * float(x[-1] - x[0]))
         axes.set_xlim(float(x[0]) - room, float(x[-1]) + room)
+    _plain_axes(axes)
+
+
+def _plain_axes(axes: Axes) -> None:
+    """Grey ticks, a faint grid, and no frame above and right."""
     axes.tick_params(labelsize=8, colors=_GREY)
     axes.grid(color="#e4e7eb", linewidth=0.6)
     for side in ("top", "right"):

@@ -10,7 +10,8 @@ import sys
 import numpy as np
 import pytest
 
-from resources.training.plots import as_markdown, confusion, curves
+from resources.training.classification import Reliability
+from resources.training.plots import as_markdown, confusion, curves, reliability
 
 pytestmark = pytest.mark.train
 
@@ -125,3 +126,14 @@ def test_importing_draws_nothing_in() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_reliability_draws_both_lines_and_leaves_out_empty_bins() -> None:
+    nan = math.nan
+    after = Reliability((0, 0, 40, 60), (nan, nan, 0.7, 0.95), (nan, nan, 0.7, 0.95))
+    before = Reliability((0, 0, 0, 100), (nan, nan, nan, 0.99), (nan, nan, nan, 0.8))
+    png = reliability(after, before, "a title")
+    for colour in (TRAIN, VALIDATION):
+        assert pixels(opened(png), colour) > 30, "each has its line"  # a marker alone has about 30 pixels
+    assert len(png) < 40_000
+    assert len(reliability(before, before)) < 40_000
