@@ -40,10 +40,11 @@ from resources.store.io_manager import ArtifactIOManager, ArtifactStore
 from resources.summary.summarizing import Summarizer
 from resources.tracking import Tracking
 from resources.training.trainer import Trainer
+from sensors.chain import chain_sensor
 from sensors.failures import failures_sensor
 from sensors.inbox import Limits
 from sensors.recordings import recordings_inbox
-from sensors.training import chain_sensor, cifar10_inbox, housing_inbox, housing_questions_inbox
+from sensors.training import cifar10_inbox, housing_inbox, housing_questions_inbox
 
 _RECORDINGS = [recording, audio, slides, transcript, subtitles, summary, notes, published]
 _CIFAR10 = [
@@ -132,7 +133,6 @@ def _resources(settings: Settings) -> Mapping[str, Any]:
 
 def _sensors(settings: Settings, trainings: Mapping[str, Sequence[dg.JobDefinition]]) -> list[dg.SensorDefinition]:
     homes = settings.homes
-    housing = training.find("housing")
     limits = Limits(
         disk=homes.home,
         settle_seconds=settings.settle_seconds,
@@ -155,13 +155,25 @@ def _sensors(settings: Settings, trainings: Mapping[str, Sequence[dg.JobDefiniti
         cifar10_inbox(folder=homes.cifar10_inbox, failures=log, limits=limits),
         housing_inbox(folder=homes.housing_inbox, questions=homes.housing_questions, failures=log, limits=limits),
         housing_questions_inbox(folder=homes.housing_questions, failures=log, limits=limits),
-        chain_sensor("housing", lambda: housing.sweep(settings), trainings["housing"][:3]),
+        _housing_chain(settings, trainings["housing"]),
         failures_sensor(
             log=log,
             webhook_url=str(settings.webhook_url) if settings.webhook_url else None,
             webhook_token=token.get_secret_value() if token else None,
         ),
     ]
+
+
+def _housing_chain(settings: Settings, jobs: Sequence[dg.JobDefinition]) -> dg.SensorDefinition:
+    housing = training.find("housing")
+    dataset, train, champion, _ = jobs
+    return chain_sensor(
+        "housing",
+        lambda: [(train.name, preset) for preset in housing.sweep(settings)],
+        dataset=dataset,
+        train=[train],
+        last=champion,
+    )
 
 
 defs = build_defs()

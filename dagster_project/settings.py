@@ -89,6 +89,12 @@ class Settings(BaseSettings):
         " English), `none` (by their words), or a transformers encoder's name or folder.",
     )
 
+    sentiment_validation: Path | None = Field(
+        None,
+        description="A file of labelled tweets on which the sentiment champions of all files are compared, for one"
+        " pooled champion; without it there is none.",
+    )
+
     tracking: bool = Field(True, description="Keep trainings in MLflow as well (`make mlflow` shows them).")
 
     page_format: Literal["A4", "Letter"] = Field("A4", description="Page size of the notes.")
@@ -119,6 +125,10 @@ class Homes:
         self.cifar10_inbox = self.inbox / "cifar10"
         self.housing_inbox = self.inbox / "housing"
         self.housing_questions = self.housing_inbox / "predict"
+        self.sentiment_inbox = self.inbox / "sentiment"
+        self.sentiment_questions = self.sentiment_inbox / "predict"
+        self.tweets_inbox = self.inbox / "tweets"
+        self.tweet_prompts = self.tweets_inbox / "predict"
         self.library = self.home / "library"
         self.store = self.home / "store"
         self.dagster = self.home / "dagster"
@@ -131,7 +141,16 @@ class Homes:
     @property
     def inboxes(self) -> tuple[Path, ...]:
         """The folders that people drop files into."""
-        return self.recordings_inbox, self.cifar10_inbox, self.housing_inbox, self.housing_questions
+        return (
+            self.recordings_inbox,
+            self.cifar10_inbox,
+            self.housing_inbox,
+            self.housing_questions,
+            self.sentiment_inbox,
+            self.sentiment_questions,
+            self.tweets_inbox,
+            self.tweet_prompts,
+        )
 
     def make(self) -> None:
         """Create the folders that people and sensors expect to exist."""

@@ -39,6 +39,17 @@ def always(instance: dg.DagsterInstance) -> str | None:
     return None
 
 
+def first_made(*assets: str, by: str) -> Callable[[dg.DagsterInstance], str | None]:
+    """A sentence until one of these assets was made once; `by` is the command that makes it."""
+
+    def ready(instance: dg.DagsterInstance) -> str | None:
+        if any(instance.fetch_materializations(dg.AssetKey(asset), limit=1).records for asset in assets):
+            return None
+        return f"There is no {' or '.join(assets)} yet: run `{by}`. The files wait"
+
+    return ready
+
+
 def batch_sensor(
     *,
     name: str,

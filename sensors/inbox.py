@@ -74,10 +74,12 @@ def inbox_sensor(
     limits: Limits,
     description: str,
     job_name: str,
+    exclude: Sequence[Path] = (),
 ) -> dg.SensorDefinition:
     """A sensor, RUNNING by default, that takes in the files of `folder` and asks for a run of the job for each.
 
-    `ledger` is the SQLite cache, `failures` the log that refusals are written to.
+    `ledger` is the SQLite cache, `failures` the log that refusals are written to; `exclude` are folders in `folder`
+    that belong to another inbox.
     """
 
     # The daemon looks every 5 s; an interval of 5 would make that 5 and 10 by turns.
@@ -91,7 +93,7 @@ def inbox_sensor(
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         root = os.path.realpath(folder)
         try:
-            found = list(scan(root, product.names))
+            found = list(scan(root, product.names, exclude))
         except OSError as error:
             return unreadable(folder, error)
         if (full := short_of_room(limits, root)) is not None:

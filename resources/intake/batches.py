@@ -189,9 +189,7 @@ def found_in(root: str, batches: Batches, exclude: Sequence[Path] = ()) -> list[
 
     Raises `OSError` if `root` can't be listed.
     """
-    others = [os.path.join(os.path.realpath(folder), "") for folder in exclude]  # noqa: PTH118 - with a slash at the end
-    files = (file for file in scan(root, batches.names) if file.claim is Claim.YES)
-    return sorted(file for file in files if not any(f"{file.path}/".startswith(other) for other in others))
+    return sorted(file for file in scan(root, batches.names, exclude) if file.claim is Claim.YES)
 
 
 def _named(batches: Batches, paths: Sequence[Path], exclude: Sequence[Path]) -> Iterator[tuple[Path, str]]:

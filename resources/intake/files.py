@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat as modes
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -80,12 +80,13 @@ def unfinished(name: str) -> bool:
     )
 
 
-def scan(root: str, names: Names) -> Iterator[Found]:
+def scan(root: str, names: Names, exclude: Sequence[Path] = ()) -> Iterator[Found]:
     """Every file under `root` (an absolute real path) that its name does not rule out, subfolders included.
 
-    Folders are descended into whatever they are called, links to folders are not. Files that vanish meanwhile are left
-    out. Raises `OSError` if `root` itself can't be listed.
+    Folders are descended into whatever they are called, links to folders are not, nor are the folders `exclude`. Files
+    that vanish meanwhile are left out. Raises `OSError` if `root` itself can't be listed.
     """
+    others = {os.path.realpath(folder) for folder in exclude}
     folders = [root]
     while folders:
         folder = folders.pop()
@@ -108,7 +109,8 @@ def scan(root: str, names: Names) -> Iterator[Found]:
                     if entry.is_symlink():
                         found = _link(entry, root, names)
                     elif entry.is_dir():
-                        folders.append(entry.path)
+                        if entry.path not in others:
+                            folders.append(entry.path)
                         continue
                     else:
                         found = _file(entry, names)

@@ -12,21 +12,19 @@ from dagster import DagsterRunStatus as Status
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from resources.errors import ScriptoriumError
+from sensors.chain import CHAIN_TAG, DATASET_RUN_TAG, chain_sensor
 from sensors.inbox import Limits
 from sensors.training import (
-    CHAIN_TAG,
     CIFAR10_IMAGES,
-    DATASET_RUN_TAG,
     HOUSING_FILES,
     HOUSING_QUESTIONS,
-    chain_sensor,
     cifar10_inbox,
     housing_inbox,
     housing_questions_inbox,
 )
 
 PRESETS = dg.StaticPartitionsDefinition(["mean", "mlp", "other"])
-ASKED = ["mean", "mlp"]
+TRAININGS = [("housing_train", "mean"), ("housing_train", "mlp")]
 IMAGES = dg.DynamicPartitionsDefinition(name="cifar10_batches")
 QUESTIONS = dg.DynamicPartitionsDefinition(name="housing_batches")
 CHAINED = {CHAIN_TAG: "inbox"}
@@ -68,7 +66,7 @@ class Place:
     def __init__(self, home: Path, instance: dg.DagsterInstance) -> None:
         self.home, self.instance = home, instance
         self.cursors: dict[str, str | None] = {}
-        self.presets: Callable[[], list[str]] = lambda: ASKED
+        self.trainings: Callable[[], list[tuple[str, str]]] = lambda: TRAININGS
         self.said: str | None = None
         chain = [
             job(HOUSING_FILES.job, housing_dataset),
@@ -103,7 +101,7 @@ class Place:
                 cifar10_inbox(folder=self.images, **common),
                 housing_inbox(folder=self.files, questions=self.questions, **common),
                 housing_questions_inbox(folder=self.questions, **common),
-                chain_sensor("housing", lambda: self.presets(), chain),
+                chain_sensor("housing", lambda: self.trainings(), dataset=chain[0], train=chain[1:2], last=chain[2]),
             ],
         )
 
@@ -156,7 +154,6 @@ def jobs(runs):
     return [(run.job_name, run.tags.get("dagster/partition")) for run in runs]
 
 
-TRAININGS = [("housing_train", "mean"), ("housing_train", "mlp")]
 CHOICE = [("housing_choice", None)]
 
 
@@ -220,7 +217,7 @@ def test_a_failure_is_no_end_before_dagster_has_said_whether_it_retries(tmp_path
         )
         assert not place.tick("housing_chain")
         now = time.time
-        monkeypatch.setattr("sensors.training.time.time", lambda: now() + 120)
+        monkeypatch.setattr("sensors.chain.time.time", lambda: now() + 120)
         assert jobs(place.tick("housing_chain")) == CHOICE
 
 
@@ -280,15 +277,15 @@ def test_what_is_finished_is_not_started_again_when_its_runs_are_deleted(place):
 
 def test_presets_that_cannot_be_read_are_said_and_nothing_is_lost(place):
     asked = place.dataset()
-    whole = place.presets
+    whole = place.trainings
 
     def broken():
         raise ScriptoriumError("presets.yaml, line 12: no such field.", "Correct it.")
 
-    place.presets = broken
+    place.trainings = broken
     place.tick("housing_chain")
     assert "line 12" in place.said
-    place.presets = whole
+    place.trainings = whole
     assert {run.tags[DATASET_RUN_TAG] for run in place.tick("housing_chain")} == {asked.run_id}
 
 
