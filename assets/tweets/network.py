@@ -6,8 +6,11 @@ choosing the next token (`lstm_generation.py`). Pure: torch alone.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 State = tuple[Tensor, Tensor]
 """Hidden and cell state of every layer: (layers, rows, hidden) each."""
@@ -43,12 +46,18 @@ class TweetLSTM(nn.Module):
                 nn.init.zeros_(parameter)
                 nn.init.constant_(parameter[self.hidden : 2 * self.hidden], 0.5)  # gates come as input, forget, ...
 
-    def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    def forward(self, ids: Tensor, state: State | None = None, lengths: Tensor | None = None) -> tuple[Tensor, State]:
         """ids int64 (rows, steps) → what `logits` takes (rows, steps, embedding), and the state after the last step.
 
-        `state` is that of the steps before; without it the network begins anew.
+        `state` is that of the steps before; without it the network begins anew. With `lengths` int64 (rows,), on the
+        CPU, each row has so many ids (at least one), filled up on the right: the state is that after its own last id.
         """
-        out, state = self.lstm(self.dropout(self.embedding(ids)), state)
+        given: Any = self.dropout(self.embedding(ids))
+        if lengths is not None:
+            given = pack_padded_sequence(given, lengths, batch_first=True, enforce_sorted=False)
+        out, state = self.lstm(given, state)
+        if lengths is not None:
+            out, _ = pad_packed_sequence(out, batch_first=True, total_length=ids.shape[1])
         return self.projection(self.dropout(out)), state
 
     def logits(self, hidden: Tensor) -> Tensor:
