@@ -49,11 +49,16 @@ class SentimentRecipe(Recipe):
         "none", description="What is not trained: nothing, the table of token vectors, or all but the head."
     )
     lora_rank: int = Field(
-        0, ge=0, le=256, description="Train matrices of this rank beside the body's own (LoRA); 0: its own. Merged after."
+        0,
+        ge=0,
+        le=256,
+        description="Train matrices of this rank beside the body's own (LoRA); 0: its own. Merged after.",
     )
     class_weights: bool = Field(False, description="Let both classes count the same, however many tweets each has.")
     samples_per_epoch: int | None = Field(
-        None, ge=1, description="Tweets of one epoch at most, drawn anew for each; empty: all. Bounds the time on a CPU."
+        None,
+        ge=1,
+        description="Tweets of one epoch at most, drawn anew for each; empty: all. Bounds the time on a CPU.",
     )
 
     @model_validator(mode="after")

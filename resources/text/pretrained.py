@@ -79,12 +79,12 @@ class Encoder:
     @cached_property
     def digest(self) -> str:
         """BLAKE3, in hex, over the names and bytes of the files that are read: settings, tokenizer, weights."""
-        digest = blake3()
+        digest = blake3(max_threads=blake3.AUTO)
         for path in _read(self.folder):
             digest.update(f"{path.name}\n{path.stat().st_size}\n".encode())
             with path.open("rb") as file:
                 while chunk := file.read(_CHUNK):
-                    digest.update(chunk, max_threads=blake3.AUTO)
+                    digest.update(chunk)
         return digest.hexdigest()
 
 
@@ -104,7 +104,9 @@ def encoder(base: str, cache: str, offline: bool) -> Encoder:
             raise MissingModel(f"{base} is no folder of a model.", "Set base to a folder, a name, or `auto`.")
         return Encoder(base, folder, f"{base}, as asked for")
     try:
-        return Encoder(TWEET_ENCODER, find(TWEET_ENCODER, cache, offline, "base"), f"{TWEET_ENCODER}, the best there is")
+        return Encoder(
+            TWEET_ENCODER, find(TWEET_ENCODER, cache, offline, "base"), f"{TWEET_ENCODER}, the best there is"
+        )
     except MissingModel:
         why = hub.why(offline)
     folder = _packaged(why)
