@@ -3,8 +3,9 @@
 Belongs here: these, for many tweets at once. Does not belong here: texts (`bpe.py`), scores (`lstm_module.py` and the
 comparison). Pure: torch; transformers for sampling.
 
-Models are in `eval` mode. Everywhere here tweets and prefixes are ids without the end mark; the mark before them is added. Prefixes of unequal
-length are filled up on the right and their filling is never read, so that a prefix's neighbours don't matter to it.
+Models are in `eval` mode. Tweets and prefixes are ids without the end mark; the one before them is added here. Prefixes
+of unequal length are filled up on the right and their filling is never read, so that a prefix's neighbours don't matter
+to it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,137 @@
+"""The LSTM under training: its loss over all tokens of packed tweets, its optimiser, its metrics.
+
+Belongs here: these. Does not belong here: layers (`network.py`), which rows come when (`row_batches.py`), the loop
+(`resources/training/loop.py`). Pure: torch and Lightning.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from assets.tweets import bpe, prefixes
+from assets.tweets.chunked_loss import IGNORED, cross_entropy_sum
+from assets.tweets.lstm_generation import generate
+from assets.tweets.lstm_recipe import LstmRecipe
+from assets.tweets.network import TweetLSTM
+from resources.training.batches import Batch
+from resources.training.loop import TrainedModule
+
+_MORE_TOKENS = 8
+"""A completion may have so many tokens more than what it is compared with."""
+
+
+@dataclass(frozen=True)
+class Completions:
+    """Tweets to be completed after each round: the ids that are given, and the texts that are to be found."""
+
+    given: Sequence[Sequence[int]]
+    wanted: Sequence[str]
+    tokenizer: Any
+
+    @classmethod
+    def of(cls, texts: Sequence[str], tokenizer: Any) -> Completions:
+        """Of the tweets that can be cut."""
+        halves = [halves for text in texts if (halves := prefixes.cut(text)) is not None]
+        given = bpe.encode(tokenizer, [before for before, _ in halves])
+        return cls(given, [after for _, after in halves], tokenizer)
+
+    def rouge_l(self, network: TweetLSTM) -> float:
+        """The mean F1 of ROUGE-L of greedy completions."""
+        most = [len(ids) + _MORE_TOKENS for ids in bpe.encode(self.tokenizer, self.wanted)]
+        texts = [bpe.decode(self.tokenizer, ids) for ids in generate(network, self.given, most=most)]
+        scores = prefixes.rouge(self.wanted, texts, ["rougeL"])["rougeL"]
+        return sum(scores) / len(scores)
+
+
+class LstmModule(TrainedModule):
+    """Trains `network` as `recipe` says, on batches as `row_batches.cut` makes them.
+
+    `loss` and `val_loss` are nats per token; every token of the corpus weighs the same, whatever row it is in.
+    """
+
+    def __init__(
+        self,
+        network: TweetLSTM,
+        recipe: LstmRecipe,
+        tokens_per_row: float,
+        val_tokens_per_row: float,
+        completions: Completions | None = None,
+    ) -> None:
+        """`tokens_per_row` is the mean number of targets that are used, over all train rows, or those validated."""
+        super().__init__()
+        self.network, self.recipe = network, recipe
+        self._tokens_per_row, self._val_tokens_per_row = tokens_per_row, val_tokens_per_row
+        self._completions = completions
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        """The batch's loss: divided by what its rows hold on average, so that nothing is read from the device."""
+        rows = len(batch["ids"])
+        loss = self._sum(batch) / (rows * self._tokens_per_row)
+        self.tally("loss", loss, rows)
+        return loss
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        rows = len(batch["ids"])
+        self.tally("val_loss", self._sum(batch) / (rows * self._val_tokens_per_row), rows)
+
+    def _sum(self, batch: Batch) -> Tensor:
+        """The cross-entropies of all targets that are no filling, summed."""
+        targets, used = batch["targets"], batch["used"]
+        filling = torch.arange(targets.shape[1], device=targets.device) >= used[:, None]
+        hidden, _ = self.network(batch["ids"])
+        wanted = targets.masked_fill(filling, IGNORED)
+        return cross_entropy_sum(hidden, wanted, self.network.logits, self.recipe.loss_chunk)
+
+    def take_tallies(self) -> dict[str, float]:
+        """Each loss, and the perplexity that it means: the mean of the former is not the mean of the latter."""
+        means = super().take_tallies()
+        return {**means, **{name.replace("loss", "perplexity"): perplexity(loss) for name, loss in means.items()}}
+
+    def epoch_metrics(self) -> dict[str, float]:
+        """`val_rouge_l` of the tweets that are completed after each round, if there are any."""
+        if self._completions is None:
+            return {}
+        self.network.eval()
+        try:
+            return {"val_rouge_l": self._completions.rouge_l(self.network)}
+        finally:
+            self.network.train()
+
+    def configure_optimizers(self) -> Any:
+        """AdamW; biases do not decay. The learning rate changes with every step."""
+        recipe = self.recipe
+        parameters = list(self.network.parameters())
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        fused = self.device.type == "cuda"
+        optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=fused)
+        course = warm_up_then_cosine(int(self.trainer.estimated_stepping_batches), recipe.warm_up)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, course)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def perplexity(loss: float) -> float:
+    """exp of nats per token; no more than float64 holds."""
+    return math.exp(min(loss, 700.0))
+
+
+def warm_up_then_cosine(steps: int, warm_up: float) -> Callable[[int], float]:
+    """The share of the peak learning rate at step 0, 1, …: straight up in `warm_up` of the `steps`, then by half a
+    cosine down to 0, which only the step after the last one would have.
+    """
+    peak = warm_up * steps
+
+    def share(step: int) -> float:
+        if step < peak:
+            return (step + 1) / (peak + 1)
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - peak) / (steps - peak)))) if steps > peak else 0.0
+
+    return share
