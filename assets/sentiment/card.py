@@ -31,15 +31,17 @@ class SentimentCard(Card):
     files, `base_head` whether its head came with it or was begun anew, `config` the network's as transformers writes
     it. `labels` are the outputs' meanings in order, `max_length` the most tokens of a tweet, `pad_id` what fills up.
     Probabilities are softmax(logits / temperature). `started_from` is None where training began with the base.
+    `model` says what the weights are: those of such a network, or of a baseline without one, whose `base` is empty.
     """
 
     file: str
-    base: str
-    base_digest: str
-    base_head: Literal["released", "new"]
-    config: dict[str, Any]
+    model: Literal["network", "majority", "tfidf"] = "network"
+    base: str = ""
+    base_digest: str = ""
+    base_head: Literal["released", "new"] = "new"
+    config: dict[str, Any] = {}
     labels: tuple[str, ...]
-    max_length: int
-    pad_id: int
+    max_length: int = 0
+    pad_id: int = 0
     temperature: float
     started_from: StartedFrom | None = None
