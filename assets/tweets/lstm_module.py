@@ -15,13 +15,14 @@ import torch
 from torch import Tensor
 
 from assets.tweets import bpe, prefixes
-from assets.tweets.chunked_loss import IGNORED, cross_entropy_sum
 from assets.tweets.lstm_generation import generate
 from assets.tweets.lstm_recipe import LstmRecipe
 from assets.tweets.network import TweetLSTM
+from assets.tweets.scoring import token_nll
 from resources.training.batches import Batch
 from resources.training.loop import TrainedModule
 
+_IGNORED = -100  # torch's cross_entropy counts such a target as 0
 _MORE_TOKENS = 8
 """A completion may have so many tokens more than what it is compared with."""
 
@@ -81,12 +82,13 @@ class LstmModule(TrainedModule):
         self.tally("val_loss", self._sum(batch) / (rows * self._val_tokens_per_row), rows)
 
     def _sum(self, batch: Batch) -> Tensor:
-        """The cross-entropies of all targets that are no filling, summed."""
+        """The negative log-likelihoods of all targets that are no filling, summed."""
         targets, used = batch["targets"], batch["used"]
         filling = torch.arange(targets.shape[1], device=targets.device) >= used[:, None]
         hidden, _ = self.network(batch["ids"])
-        wanted = targets.masked_fill(filling, IGNORED)
-        return cross_entropy_sum(hidden, wanted, self.network.logits, self.recipe.loss_chunk)
+        wanted = targets.masked_fill(filling, _IGNORED)
+        network = self.network
+        return token_nll(hidden.flatten(0, 1), wanted.flatten(), network.logits, network.vocabulary).sum()
 
     def take_tallies(self) -> dict[str, float]:
         """Each loss, and the perplexity that it means: the mean of the former is not the mean of the latter."""

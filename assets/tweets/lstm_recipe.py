@@ -39,9 +39,6 @@ class LstmRecipe(Recipe):
     rouge_tweets: int = Field(
         0, ge=0, le=100_000, description="Validation tweets that are completed after each round, for ROUGE-L; 0: none."
     )
-    loss_chunk: int = Field(
-        8192, ge=1, description="Positions whose logits are computed at once: memory against the number of calls."
-    )
 
     def counted_in_rounds(self) -> LstmRecipe:
         """The same with `epochs` as the loop counts them: each round is one."""
