@@ -1,0 +1,113 @@
+"""From a checkpoint and texts to probabilities.
+
+Belongs here: cleaning and tokenizing as the checkpoint says, batches, the temperature; for networks and for baselines
+alike. Does not belong here: fitting (`module.py`, `baselines.py`), scores (`scoring.py`), files (`predictions.py`).
+Pure torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from assets.sentiment import baselines, network
+from assets.sentiment.card import SentimentCard
+from resources.errors import BadInput
+from resources.store.types import Checkpoint
+from resources.text.tweets import cleaned
+
+if TYPE_CHECKING:
+    import numpy as np
+    import tokenizers
+
+BATCH, CPU_BATCH = 512, 64
+"""Tweets at once. They are sorted by length, so little of a batch is padding."""
+
+_TOKENIZED = 10_000  # texts tokenized between two reports of progress
+
+
+def probabilities(
+    checkpoint: Checkpoint, texts: Sequence[str], device: str = "cpu", step: Callable[[int], object] = id
+) -> np.ndarray:
+    """Probabilities, float64 (n, 2), of texts as people write them: of negative and of positive.
+
+    Texts are cleaned here. The same checkpoint, texts in their order and device give the same bits; a row may differ in
+    its last bits where the rows beside it are others. `step` hears how many texts are done.
+    Raises: BadInput if the checkpoint is none of sentiment.
+    """
+    shares: np.ndarray = calibrated(logits(checkpoint, texts, device, step), card_of(checkpoint).temperature).numpy()
+    return shares
+
+
+def calibrated(scores: Tensor, temperature: float) -> Tensor:
+    """Logits (n, classes) divided by `temperature`, as probabilities; float64."""
+    return torch.softmax(scores.double() / temperature, 1)
+
+
+def logits(
+    checkpoint: Checkpoint, texts: Sequence[str], device: str = "cpu", step: Callable[[int], object] = id
+) -> Tensor:
+    """Logits (n, classes) on the CPU, before the temperature. Raises: as `probabilities`."""
+    card = card_of(checkpoint)
+    plain = [cleaned(text) for text in texts]
+    if card.model == "majority":
+        return baselines.majority_logits(checkpoint.weights, len(plain))
+    if card.model == "tfidf":
+        return baselines.terms_logits(checkpoint.weights, _file(checkpoint, baselines.VOCABULARY), plain)
+    model, tokenizer = network.of_checkpoint(checkpoint, device)
+    ids, lengths = tokens(tokenizer, plain, card.max_length, card.pad_id)
+    return network_logits(model, ids, lengths, device, step)
+
+
+def tokens(
+    tokenizer: tokenizers.Tokenizer, texts: Sequence[str], max_length: int, pad_id: int
+) -> tuple[Tensor, Tensor]:
+    """int32 ids (n, longest) of cleaned texts, special tokens among them, filled up on the right; lengths (n,)."""
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_length)
+    found: list[list[int]] = []
+    for start in range(0, len(texts), _TOKENIZED):
+        found += [each.ids for each in tokenizer.encode_batch(list(texts[start : start + _TOKENIZED]))]
+    lengths = torch.tensor([len(each) for each in found], dtype=torch.int32)
+    ids = torch.full((len(found), int(lengths.max()) if found else 0), pad_id, dtype=torch.int32)
+    for row, each in enumerate(found):
+        ids[row, : len(each)] = torch.tensor(each, dtype=torch.int32)
+    return ids, lengths
+
+
+def network_logits(model: Any, ids: Tensor, lengths: Tensor, device: str, step: Callable[[int], object] = id) -> Tensor:
+    """Logits (n, classes), float32 on the CPU, of tokens as the dataset has them, wherever they lie.
+
+    The model is on `device` and in evaluation mode.
+    """
+    lengths = lengths.cpu()
+    order = torch.sort(lengths, stable=True).indices
+    size = CPU_BATCH if torch.device(device).type == "cpu" else BATCH
+    out = torch.zeros(len(lengths), model.config.num_labels)
+    done = 0
+    # Kernels are chosen by rule, not by a race: else the same texts need not give the same bits again.
+    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+        for rows in order.split(size):
+            longest = int(lengths[rows[-1]])
+            some = ids.index_select(0, rows.to(ids.device))[:, :longest].to(device)
+            out[rows] = network.logits(model, some, lengths[rows].to(device)).float().cpu()
+            step(done := done + len(rows))
+    return out
+
+
+def card_of(checkpoint: Checkpoint) -> SentimentCard:
+    """Its card. Raises: BadInput if it is another product's."""
+    if not isinstance(checkpoint.card, SentimentCard):
+        raise BadInput(
+            f"The checkpoint's card is a {type(checkpoint.card).__name__}.", "Choose a checkpoint of sentiment."
+        )
+    return checkpoint.card
+
+
+def _file(checkpoint: Checkpoint, name: str) -> bytes:
+    content = checkpoint.files[name]
+    return content.read_bytes() if isinstance(content, Path) else content
