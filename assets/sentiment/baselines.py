@@ -1,4 +1,4 @@
-"""What a fine-tuned network has to beat, without any network: the most frequent class, and TF-IDF with logistic regression.
+"""What a fine-tuned network has to beat: the most frequent class, and TF-IDF with logistic regression.
 
 Belongs here: terms of a text, fitting these two, and logits from what was fitted. Scikit-learn fits; what it found is
 kept as plain tensors and a list of terms and evaluated here, so that predictions need neither it nor a pickle.
@@ -24,8 +24,8 @@ VOCABULARY = "vocabulary.json"
 """Name of the list of terms among a checkpoint's files."""
 
 STRENGTHS = (1.0, 3.0, 10.0)
-"""Scikit-learn's C, the inverse of the penalty: on 80,000 tweets the best of 0.3 to 8 was 3 to 4 for either kind of terms;
-one step lower and higher for files of other sizes. Validation chooses."""
+"""Scikit-learn's C, the inverse of the penalty: on 80,000 tweets the best of 0.3 to 8 was 3 to 4 for either kind of
+terms; one step lower and higher for files of other sizes. Validation chooses."""
 
 _TOKEN = re.compile(r"[\w']+|[^\w\s]+")  # words with their apostrophes (don't), and runs of signs: emoticons, !!!
 _SHORTEST, _LONGEST = 3, 5  # letters of a run
@@ -63,7 +63,7 @@ def letters(text: str) -> list[str]:
 
 
 KINDS = {"words": Kind(words, 2, 2_000_000), "letters": Kind(letters, 5, 200_000)}
-CHOICES = (("words",), ("words", "letters"))
+CHOICES: tuple[tuple[str, ...], ...] = (("words",), ("words", "letters"))
 """Kinds of terms that are tried together. Letters help where there are few tweets, and cost ten times as much time."""
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from resources.training.documents import Card
 
@@ -39,7 +39,7 @@ class SentimentCard(Card):
     base: str = ""
     base_digest: str = ""
     base_head: Literal["released", "new"] = "new"
-    config: dict[str, Any] = {}
+    config: dict[str, Any] = Field(default_factory=dict)
     labels: tuple[str, ...]
     max_length: int = 0
     pad_id: int = 0

@@ -17,8 +17,8 @@ from torch.nn import functional
 from resources.training.classification import Reliability, reliability
 
 METRIC = "macro_recall"
-"""What models are compared by: the mean of the classes' recalls. TweetEval's metric for sentiment (Barbieri et al. 2020,
-arXiv:2010.12421, section 3), and as good for files with few of one class as for even ones."""
+"""What models are compared by: the mean of the classes' recalls. TweetEval's metric for sentiment (Barbieri et al.
+2020, arXiv:2010.12421, section 3), and as good for files with few of one class as for even ones."""
 
 
 @dataclass(frozen=True)
