@@ -6,8 +6,7 @@ Belongs here: these. Does not belong here: layers (`network.py`), which rows com
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +14,15 @@ import torch
 from torch import Tensor
 
 from assets.tweets import bpe, prefixes
+from assets.tweets.chunked_loss import IGNORED, LOGITS, cross_entropy_sum
 from assets.tweets.lstm_generation import generate
 from assets.tweets.lstm_recipe import LstmRecipe
 from assets.tweets.network import TweetLSTM
-from assets.tweets.scoring import token_nll
+from assets.tweets.row_batches import filling
+from assets.tweets.schedule import course, perplexity
 from resources.training.batches import Batch
 from resources.training.loop import TrainedModule
 
-_IGNORED = -100  # torch's cross_entropy counts such a target as 0
 _MORE_TOKENS = 8
 """A completion may have so many tokens more than what it is compared with."""
 
@@ -83,12 +83,9 @@ class LstmModule(TrainedModule):
 
     def _sum(self, batch: Batch) -> Tensor:
         """The negative log-likelihoods of all targets that are no filling, summed."""
-        targets, used = batch["targets"], batch["used"]
-        filling = torch.arange(targets.shape[1], device=targets.device) >= used[:, None]
         hidden, _ = self.network(batch["ids"])
-        wanted = targets.masked_fill(filling, _IGNORED)
-        network = self.network
-        return token_nll(hidden.flatten(0, 1), wanted.flatten(), network.logits, network.vocabulary).sum()
+        wanted = batch["targets"].masked_fill(filling(batch), IGNORED)
+        return cross_entropy_sum(hidden, wanted, self.network.logits, max(1, LOGITS // self.network.vocabulary))
 
     def take_tallies(self) -> dict[str, float]:
         """Each loss, and the perplexity that it means: the mean of the former is not the mean of the latter."""
@@ -115,25 +112,6 @@ class LstmModule(TrainedModule):
         ]
         fused = self.device.type == "cuda"
         optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=fused)
-        course = warm_up_then_cosine(int(self.trainer.estimated_stepping_batches), recipe.warm_up)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, course)
+        steps = int(self.trainer.estimated_stepping_batches)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, course(steps, recipe.warm_up, "cosine"))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-
-def perplexity(loss: float) -> float:
-    """exp of nats per token; no more than float64 holds."""
-    return math.exp(min(loss, 700.0))
-
-
-def warm_up_then_cosine(steps: int, warm_up: float) -> Callable[[int], float]:
-    """The share of the peak learning rate at step 0, 1, …: straight up in `warm_up` of the `steps`, then by half a
-    cosine down to 0, which only the step after the last one would have.
-    """
-    peak = warm_up * steps
-
-    def share(step: int) -> float:
-        if step < peak:
-            return (step + 1) / (peak + 1)
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - peak) / (steps - peak)))) if steps > peak else 0.0
-
-    return share

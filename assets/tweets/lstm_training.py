@@ -16,12 +16,13 @@ import torch
 from torch import Tensor
 
 from assets.tweets import bpe, packing
+from assets.tweets.chunked_loss import IGNORED, LOGITS, cross_entropy_sum
 from assets.tweets.lstm_card import LstmCard
-from assets.tweets.lstm_module import Completions, LstmModule, perplexity
+from assets.tweets.lstm_module import Completions, LstmModule
 from assets.tweets.lstm_recipe import CODE_VERSION, LstmRecipe
 from assets.tweets.network import TweetLSTM
-from assets.tweets.row_batches import RowBatches, validation_batches
-from assets.tweets.scoring import token_nll
+from assets.tweets.row_batches import RowBatches, filling, validation_batches
+from assets.tweets.schedule import perplexity
 from resources.errors import BadInput
 from resources.store.types import Checkpoint
 from resources.training.batches import DeviceBatches
@@ -144,13 +145,12 @@ def network_of(checkpoint: Checkpoint, device: str) -> TweetLSTM:
 @torch.inference_mode()
 def nats_per_token(network: TweetLSTM, rows: Tensor, used: Tensor, batch_size: int) -> float:
     """The mean negative log-likelihood over all tokens of packed rows, in float32 whatever the training was in."""
-    total = torch.zeros((), dtype=torch.float64)
+    total = 0.0
     for batch in validation_batches(rows, used, batch_size):
         hidden, _ = network(batch["ids"])
-        real = torch.arange(rows.shape[1] - 1, device=rows.device) < batch["used"][:, None]
-        nll = token_nll(hidden[real], batch["targets"][real], network.logits, network.vocabulary)
-        total += nll.sum().double().cpu()
-    return float(total) / int(used.sum())
+        wanted = batch["targets"].masked_fill(filling(batch), IGNORED)
+        total += float(cross_entropy_sum(hidden, wanted, network.logits, max(1, LOGITS // network.vocabulary)))
+    return total / int(used.sum())
 
 
 def _part(tokens: Mapping[str, Tensor], split: str, device: str) -> tuple[Tensor, Tensor]:

@@ -80,6 +80,12 @@ def cut(tensors: Mapping[str, Tensor], chosen: Tensor | slice) -> Batch:
     return {"ids": some[:, :-1], "targets": some[:, 1:], "used": count}
 
 
+def filling(batch: Batch) -> Tensor:
+    """Which targets of a batch are there to fill up a row, bool (rows, row_length)."""
+    targets, used = batch["targets"], batch["used"]
+    return torch.arange(targets.shape[1], device=targets.device) >= used[:, None]
+
+
 def validation_batches(rows: Tensor, used: Tensor, batch_size: int) -> DeviceBatches:
     """All rows in their order."""
     every = slice(None)
