@@ -77,6 +77,13 @@ def below(defs: dg.Definitions, instance: dg.DagsterInstance, asset: dg.AssetKey
     return Below([key for key in ordered if key in now], [key for key in ordered if key not in now], itself)
 
 
+def is_stale(defs: dg.Definitions, instance: dg.DagsterInstance, asset: dg.AssetKey, partition: str | None) -> bool:
+    """Whether the latest materialization was made by other code, or of other inputs, than there are now."""
+    resolver = CachingStaleStatusResolver(instance, defs.resolve_asset_graph(), _Loading(instance))
+    with partition_loading_context(dynamic_partitions_store=instance):
+        return resolver.get_status(asset, partition) == StaleStatus.STALE
+
+
 def commands(settings: Settings, keys: Sequence[AssetKeyPartitionKey]) -> list[str]:
     """One command for each partition, that makes these anew and nothing else; they work in any folder."""
     by_partition: dict[str | None, list[str]] = defaultdict(list)

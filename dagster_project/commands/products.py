@@ -60,15 +60,16 @@ def _products(defs: dg.Definitions) -> dict[str, Product]:
     groups: dict[str, list[dg.AssetKey]] = defaultdict(list)
     for key in partitioned:
         groups[graph.get(key).group_name or ""].append(key)
-    selections = dict(groups)
+    selections = list(groups.items())
     for job in defs.resolve_all_job_defs():
         keys = job.asset_layer.executable_asset_keys
         if job.partitions_def is not None and keys and all(key in partitioned for key in keys):
-            selections.setdefault(job.name, [key for key in partitioned if key in keys])
-    found = {}
-    for name, keys_of in selections.items():
+            selections.append((job.name, [key for key in partitioned if key in keys]))
+    found: dict[str, Product] = {}
+    for name, keys_of in selections:
         definitions = [partitioned[key] for key in keys_of]
-        if definitions[0] is not None and all(other == definitions[0] for other in definitions):
+        # A job may be called like a group that is no product.
+        if name not in found and definitions[0] is not None and all(other == definitions[0] for other in definitions):
             parents = {key: frozenset(graph.get(key).parent_keys) & set(keys_of) for key in keys_of}
             found[name] = Product(name, tuple(keys_of), definitions[0], parents)
     return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -76,3 +77,9 @@ class Stages:
         reasons = running.failures(self.instance, run.run_id)
         row.finish(False, f"{'; '.join(map(str, reasons))} (run {run.run_id[:8]})")
         return False
+
+    def result(self, path: Path) -> None:
+        """Print a path, the command's result, below what was said so far."""
+        if self.board.live is not None:
+            self.board.live.refresh()
+        print(path, flush=True)  # noqa: T201

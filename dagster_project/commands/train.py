@@ -6,18 +6,15 @@ Belongs here: what of them has to be made. Does not belong here: running it (`st
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import dagster as dg
 
 from dagster_project import training
 from dagster_project.commands import daemon, running, terminal
+from dagster_project.commands.made import Made, dropped, given_path, is_of, source_of
 from dagster_project.commands.stages import Stages
 from dagster_project.instance import bury_orphans, opened
 from dagster_project.settings import Settings
 from dagster_project.training import TrainingProduct
-from resources.errors import BadInput, ScriptoriumError
-from resources.intake.batches import found_in, take_in
 from resources.intake.intake import RUN_KEY_TAG
 from resources.store import records
 from resources.store.records import Record
@@ -42,7 +39,7 @@ def train(
     """
     product = training.find(name)
     sweep = product.sweep(settings, preset)
-    source = None if data is None else data if data in product.sources else _path(data)
+    source = None if data is None else data if data in product.sources else given_path(data)
     with opened(settings) as instance, terminal.Board(terminal.console()) as board:
         bury_orphans(instance, daemon_alive=daemon.alive(instance))
         stages = Stages(settings, instance, board, interrupts, verbose=verbose)
@@ -56,17 +53,8 @@ def train(
             return False
         verdict = settings.homes.library / product.name / "champion" / "champion.md"
         board.line(verdict.read_text(encoding="utf-8").split("\n\n")[1])  # the sentence under the title
-        if board.live is not None:
-            board.live.refresh()
-        print(verdict, flush=True)  # noqa: T201  # the command's result
+        stages.result(verdict)
     return all(trained)
-
-
-def _path(data: str) -> str:
-    path = Path(data).expanduser()
-    if not path.exists():
-        raise BadInput(f"There is no file or folder {data!r}.", "Check --data.")
-    return str(path.resolve())
 
 
 class _Work:
@@ -74,24 +62,15 @@ class _Work:
 
     def __init__(self, stages: Stages, product: TrainingProduct, settings: Settings) -> None:
         self._stages, self._product, self._settings = stages, product, settings
-        self._instance, self._store = stages.instance, stages.store
-        self._versions = {
-            key.to_user_string(): node.code_version
-            for key, node in ((key, stages.defs.resolve_asset_graph().get(key)) for key in self._keys())
-        }
-
-    def _keys(self) -> list[dg.AssetKey]:
-        return [
-            dg.AssetKey(f"{self._product.name}_{part}") for part in ("dataset", "checkpoint", "evaluation", "champion")
-        ]
+        self._instance, self._made = stages.instance, Made(stages)
 
     def dataset(self, source: str | None) -> bool:
         """The dataset; made again if its inbox holds other files, or if it is not of `source` as that is now."""
         name = f"{self._product.name}_dataset"
         run_key = None if source is not None else self._drop()
-        record = self._whole(name, None)
-        if record is not None and run_key is None and self._is_of_this_code(record) and _is_of(record, source):
-            self._stages.board.line(f"{name}: is there, made of {_said(record)}")
+        record = self._made.current(name, None)
+        if record is not None and run_key is None and is_of(record, source):
+            self._stages.board.line(f"{name}: is there, made of {source_of(record)}")
             return True
         config = {name: self._product.source(source)} if source is not None else None
         tags = {RUN_KEY_TAG: run_key} if run_key else None
@@ -103,14 +82,7 @@ class _Work:
         if batches is None:
             return None
         folder = self._settings.homes.inbox / self._product.name
-        others = [folder / "predict"]
-        if not found_in(str(folder), batches, others):
-            return None
-        taken = take_in(self._instance, batches, [folder], exclude=others)
-        if taken.event is not None:
-            self._instance.report_runless_asset_event(taken.event)
-        made = dg.RunsFilter(tags={RUN_KEY_TAG: taken.run_key}, statuses=[dg.DagsterRunStatus.SUCCESS])
-        return None if self._instance.get_runs_count(made) else taken.run_key
+        return dropped(self._instance, batches, folder, [folder / "predict"])
 
     def checkpoint(self, preset: str, *, again: bool) -> bool:
         """The preset's checkpoint and evaluation, made unless they are up to date; False if that failed."""
@@ -125,10 +97,10 @@ class _Work:
     def _checkpoint(self, preset: str) -> Record | None:
         """The preset's checkpoint if it fits the dataset, the preset and the code as they are now."""
         data = records.latest(self._instance, dg.AssetKey(f"{self._product.name}_dataset"), None)
-        made = self._whole(f"{self._product.name}_checkpoint", preset)
-        if data is None or made is None or not self._is_of_this_code(made):
+        made = self._made.current(f"{self._product.name}_checkpoint", preset)
+        if data is None or made is None:
             return None
-        value = self._loaded(made)
+        value = self._made.loaded(made)
         if not isinstance(value, Checkpoint) or not isinstance(value.card, Card):
             return None
         card, recipe = value.card, self._product.presets()[preset]
@@ -136,50 +108,10 @@ class _Work:
         return made if fits else None
 
     def _is_evaluated(self, preset: str, checkpoint: Record) -> bool:
-        record = self._whole(f"{self._product.name}_evaluation", preset)
-        if record is None or not self._is_of_this_code(record):
-            return False
-        value = self._loaded(record)
+        record = self._made.current(f"{self._product.name}_evaluation", preset)
+        value = None if record is None else self._made.loaded(record)
         return isinstance(value, Evaluation) and value.checkpoint == checkpoint.digest
-
-    def _loaded(self, record: Record) -> object:
-        """The value; None if it can't be read any more."""
-        try:
-            return self._store.load(record, "cpu")
-        except ScriptoriumError:
-            return None
 
     def champion(self) -> bool:
         """The champion; made again by every command, since it costs seconds and says why it is the champion."""
         return self._stages.run(f"{self._product.name}_promote", None)
-
-    def _whole(self, asset: str, partition: str | None) -> Record | None:
-        """The latest materialization, if all of it is in the store and no check has refused it."""
-        key = dg.AssetKey(asset)
-        record = records.latest(self._instance, key, partition)
-        if record is None or record.manifest is None or self._store.missing(record.manifest):
-            return None
-        return None if key in records.refused(self._instance, record.run) else record
-
-    def _is_of_this_code(self, record: Record) -> bool:
-        said = (record.event.tags or {}).get("dagster/code_version") if record.event is not None else None
-        return said is None or said == self._versions[record.asset]
-
-
-def _said(record: Record) -> str:
-    """What a dataset was made of, as its asset tells it."""
-    said = None if record.event is None else record.event.metadata.get("source")
-    return "unknown data" if said is None else str(said.value)
-
-
-def _is_of(record: Record, source: str | None) -> bool:
-    """Whether a dataset was made of `source` (None: whatever), and nothing there has changed since."""
-    if source is None:
-        return True
-    if _said(record) != source:
-        return False
-    place = Path(source)
-    if not place.is_absolute():
-        return True  # a word, whose data never changes
-    inside = place.rglob("*") if place.is_dir() else []
-    return max(path.stat().st_mtime for path in (place, *inside)) < record.timestamp

@@ -188,6 +188,61 @@ class Place:
             path.unlink()
 
 
+class Desk:
+    """Definitions on an instance. A tick is applied as the daemon applies it; runs are made, and not executed."""
+
+    definitions: dg.Definitions
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self.instance = instance
+        self.cursors: dict[str, str | None] = {}
+        self.said: str | None = None
+
+    def evaluate(self, sensor: str) -> SensorExecutionData:
+        """Run the sensor's function, and apply nothing of it."""
+        with dg.build_sensor_context(
+            instance=self.instance,
+            instance_ref=self.instance.get_ref(),
+            definitions=self.definitions,
+            cursor=self.cursors.get(sensor),
+        ) as context:
+            return self.definitions.resolve_sensor_def(sensor).evaluate_tick(context)
+
+    def tick(self, sensor: str) -> list[dg.DagsterRun]:
+        """The runs that the daemon makes of one tick; none has a run key that was there before."""
+        data = self.evaluate(sensor)
+        self.said, self.cursors[sensor] = data.skip_message, data.cursor
+        for event in data.asset_events:
+            self.instance.report_runless_asset_event(event)
+        for request in data.dynamic_partitions_requests or []:
+            self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
+        targets = self.definitions.resolve_sensor_def(sensor).targets
+        only = targets[0].job_name if len(targets) == 1 else "?"
+        return [self.make(asked, dg.DagsterRunStatus.STARTING, only) for asked in data.run_requests or []]
+
+    def make(self, asked: dg.RunRequest, status: dg.DagsterRunStatus, only: str = "?") -> dg.DagsterRun:
+        """The run of a request; one that names no job is for the `only` one its sensor has."""
+        assert not self.instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": str(asked.run_key)}))
+        tags = {**asked.tags, "dagster/run_key": str(asked.run_key)}
+        if asked.partition_key is not None:
+            tags["dagster/partition"] = asked.partition_key
+        run = dg.DagsterRun(asked.job_name or only, str(uuid.uuid4()), tags=tags, status=status)
+        return self.instance.run_storage.add_run(run)
+
+    def end(self, run: dg.DagsterRun, status: dg.DagsterRunStatus, tags: dict[str, str] | None = None) -> None:
+        """The run ends, as its own process or the daemon reports it."""
+        event = dg.DagsterEvent(f"PIPELINE_{status.value}", run.job_name, message="ended")
+        self.instance.report_dagster_event(event, run.run_id)
+        if tags:
+            self.instance.add_run_tags(run.run_id, tags)
+
+
+@pytest.fixture
+def desk() -> type[Desk]:
+    """Makes a desk of an instance; its `definitions` are the test's to set."""
+    return Desk
+
+
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
     """A real instance; in memory where the machine has such a folder, for SQLite waits for the disk at every event."""

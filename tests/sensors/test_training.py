@@ -2,14 +2,11 @@
 
 import time
 import uuid
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 from dagster import DagsterRunStatus as Status
-from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from resources.errors import ScriptoriumError
 from sensors.chain import CHAIN_TAG, DATASET_RUN_TAG, chain_sensor
@@ -60,94 +57,59 @@ def job(name: str, asset: dg.AssetsDefinition) -> dg.JobDefinition:
     return dg.define_asset_job(name, [asset], executor_def=dg.in_process_executor)
 
 
-class Place:
-    """A home with the inboxes. A tick is applied as the daemon applies it; runs are made, and executed by the test."""
+def made(desk, home, instance):
+    """A desk with the inboxes of a home. `trainings` says what the chain is to ask for."""
+    chain = [
+        job(HOUSING_FILES.job, housing_dataset),
+        job("housing_train", housing_checkpoint),
+        job("housing_choice", housing_champion),
+    ]
+    common: dict[str, Any] = {
+        "failures": home / "failures.log",
+        "limits": Limits(disk=home, settle_seconds=0.0, min_free_bytes=0),
+    }
+    images, files = home / "inbox" / "cifar10", home / "inbox" / "housing"
+    questions = files / "predict"
+    for folder in (images, questions):
+        folder.mkdir(parents=True)
+    place = desk(instance)
+    place.images, place.files, place.questions, place.trainings = images, files, questions, lambda: TRAININGS
+    place.definitions = dg.Definitions(
+        assets=[
+            dg.AssetSpec("housing_files"),
+            dg.AssetSpec("housing_questions", partitions_def=QUESTIONS),
+            dg.AssetSpec("cifar10_images", partitions_def=IMAGES),
+            housing_dataset,
+            housing_checkpoint,
+            housing_champion,
+            housing_predictions,
+            cifar10_champion,
+            cifar10_predictions,
+        ],
+        jobs=[
+            *chain,
+            job(HOUSING_QUESTIONS.job, housing_predictions),
+            job(CIFAR10_IMAGES.job, cifar10_predictions),
+        ],
+        sensors=[
+            cifar10_inbox(folder=images, **common),
+            housing_inbox(folder=files, questions=questions, **common),
+            housing_questions_inbox(folder=questions, **common),
+            chain_sensor("housing", lambda: place.trainings(), dataset=chain[0], train=chain[1:2], last=chain[2]),
+        ],
+    )
 
-    def __init__(self, home: Path, instance: dg.DagsterInstance) -> None:
-        self.home, self.instance = home, instance
-        self.cursors: dict[str, str | None] = {}
-        self.trainings: Callable[[], list[tuple[str, str]]] = lambda: TRAININGS
-        self.said: str | None = None
-        chain = [
-            job(HOUSING_FILES.job, housing_dataset),
-            job("housing_train", housing_checkpoint),
-            job("housing_choice", housing_champion),
-        ]
-        limits = Limits(disk=home, settle_seconds=0.0, min_free_bytes=0)
-        common: dict[str, Any] = {"failures": home / "failures.log", "limits": limits}
-        inbox = home / "inbox"
-        self.images, self.files = inbox / "cifar10", inbox / "housing"
-        self.questions = self.files / "predict"
-        for folder in (self.images, self.questions):
-            folder.mkdir(parents=True)
-        self.definitions = dg.Definitions(
-            assets=[
-                dg.AssetSpec("housing_files"),
-                dg.AssetSpec("housing_questions", partitions_def=QUESTIONS),
-                dg.AssetSpec("cifar10_images", partitions_def=IMAGES),
-                housing_dataset,
-                housing_checkpoint,
-                housing_champion,
-                housing_predictions,
-                cifar10_champion,
-                cifar10_predictions,
-            ],
-            jobs=[
-                *chain,
-                job(HOUSING_QUESTIONS.job, housing_predictions),
-                job(CIFAR10_IMAGES.job, cifar10_predictions),
-            ],
-            sensors=[
-                cifar10_inbox(folder=self.images, **common),
-                housing_inbox(folder=self.files, questions=self.questions, **common),
-                housing_questions_inbox(folder=self.questions, **common),
-                chain_sensor("housing", lambda: self.trainings(), dataset=chain[0], train=chain[1:2], last=chain[2]),
-            ],
-        )
-
-    def evaluate(self, sensor: str) -> SensorExecutionData:
-        """Run the sensor's function, and apply nothing of it."""
-        with dg.build_sensor_context(
-            instance=self.instance,
-            instance_ref=self.instance.get_ref(),
-            definitions=self.definitions,
-            cursor=self.cursors.get(sensor),
-        ) as context:
-            return self.definitions.resolve_sensor_def(sensor).evaluate_tick(context)
-
-    def tick(self, sensor: str) -> list[dg.DagsterRun]:
-        """The runs that the daemon makes of one tick; none has a run key that was there before."""
-        data = self.evaluate(sensor)
-        self.said, self.cursors[sensor] = data.skip_message, data.cursor
-        for event in data.asset_events:
-            self.instance.report_runless_asset_event(event)
-        for request in data.dynamic_partitions_requests or []:
-            self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
-        return [self.make(asked, Status.STARTING) for asked in data.run_requests or []]
-
-    def make(self, asked: dg.RunRequest, status: Status) -> dg.DagsterRun:
-        assert not self.instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": str(asked.run_key)}))
-        tags = {**asked.tags, "dagster/run_key": str(asked.run_key)}
-        if asked.partition_key is not None:
-            tags["dagster/partition"] = asked.partition_key
-        run = dg.DagsterRun(asked.job_name or "?", str(uuid.uuid4()), tags=tags, status=status)
-        return self.instance.run_storage.add_run(run)
-
-    def end(self, run: dg.DagsterRun, status: Status, tags: dict[str, str] | None = None) -> None:
-        """The run ends, as its own process or the daemon reports it."""
-        event = dg.DagsterEvent(f"PIPELINE_{status.value}", run.job_name, message="ended")
-        self.instance.report_dagster_event(event, run.run_id)
-        if tags:
-            self.instance.add_run_tags(run.run_id, tags)
-
-    def dataset(self, status: Status = Status.SUCCESS, tags: dict[str, str] = CHAINED) -> dg.DagsterRun:
+    def dataset(status: Status = Status.SUCCESS, tags: dict[str, str] = CHAINED) -> dg.DagsterRun:
         run = dg.DagsterRun(HOUSING_FILES.job, str(uuid.uuid4()), tags=tags, status=status)
-        return self.instance.run_storage.add_run(run)
+        return instance.run_storage.add_run(run)
+
+    place.dataset = dataset
+    return place
 
 
 @pytest.fixture
-def place(tmp_path, instance):
-    return Place(tmp_path, instance)
+def place(desk, tmp_path, instance):
+    return made(desk, tmp_path, instance)
 
 
 def jobs(runs):
@@ -204,11 +166,11 @@ def test_a_crashed_training_that_is_retried_is_waited_for(place):
     assert jobs(place.tick("housing_chain")) == CHOICE
 
 
-def test_a_failure_is_no_end_before_dagster_has_said_whether_it_retries(tmp_path, monkeypatch):
+def test_a_failure_is_no_end_before_dagster_has_said_whether_it_retries(desk, tmp_path, monkeypatch):
     settings = {"run_retries": {"enabled": True}}
     (tmp_path / "home").mkdir()
     with dg.DagsterInstance.local_temp(str(tmp_path), settings) as instance:
-        place = Place(tmp_path / "home", instance)
+        place = made(desk, tmp_path / "home", instance)
         place.dataset()
         first, crashed = place.tick("housing_chain")
         place.end(first, Status.SUCCESS)
