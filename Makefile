@@ -5,10 +5,10 @@ TEST_EXTRAS = offline,dev
 BIN = .venv/bin
 # Chromium, Docker and the like are looked for when tests run; what can't run is deselected with a line that says so.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train-cifar10 train-housing mlflow test dev lint bench bench-long docs clean
+.PHONY: help setup demo train-cifar10 train-housing train-sentiment train-tweets mlflow test dev lint bench bench-long docs clean
 
 help:  ## show this help
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 # One stamp per set of extras, renewed when the pins change; comma is no problem in a file name.
 .venv/.installed-%: pyproject.toml requirements.lock
@@ -43,6 +43,30 @@ train-housing: .venv/.installed-$(TRAIN_EXTRAS)  ## train the Boston housing ens
 	@$(BIN)/scriptorium setup
 	@$(BIN)/scriptorium train housing
 	@$(BIN)/scriptorium infer housing samples/housing/new_houses.csv
+
+TWEETS_SAMPLE = data/cache/samples/tweets
+MAKE_TWEETS = $(BIN)/python samples/tweets/make_tweets.py
+
+train-sentiment: .venv/.installed-$(TRAIN_EXTRAS),encoder  ## train a sentiment classifier for each CSV in data/inbox/sentiment (SAMPLE=1: on made-up tweets)
+	@$(BIN)/scriptorium setup
+ifdef SAMPLE
+	@$(MAKE_TWEETS) --format words 2000 $(TWEETS_SAMPLE)/labelled.csv
+	@$(MAKE_TWEETS) --format text --seed 1 20 $(TWEETS_SAMPLE)/new.txt
+	@$(BIN)/scriptorium train sentiment --data $(TWEETS_SAMPLE)/labelled.csv
+	@$(BIN)/scriptorium infer sentiment $(TWEETS_SAMPLE)/new.txt
+else
+	@$(BIN)/scriptorium train sentiment
+endif
+
+train-tweets: .venv/.installed-$(TRAIN_EXTRAS),encoder,language-model  ## train an LSTM on the tweets in data/inbox/tweets, and compare it with a transformer (SAMPLE=1: on made-up tweets)
+	@$(BIN)/scriptorium setup
+ifdef SAMPLE
+	@$(MAKE_TWEETS) --format sentiment140 4000 $(TWEETS_SAMPLE)/tweets.csv
+	@$(BIN)/scriptorium train tweets --data $(TWEETS_SAMPLE)/tweets.csv
+	@$(BIN)/scriptorium infer tweets --prompt "I am so happy with these"
+else
+	@$(BIN)/scriptorium train tweets
+endif
 
 mlflow: .venv/.installed-$(TRAIN_EXTRAS)  ## show trainings in MLflow's UI on http://127.0.0.1:5000
 	@$(BIN)/scriptorium mlflow

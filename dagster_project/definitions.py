@@ -124,7 +124,9 @@ def _resources(settings: Settings) -> Mapping[str, Any]:
             offline=settings.offline,
         ),
         "typesetter": Typesetter(page_format=settings.page_format, cache=str(homes.cache)),
-        "trainer": Trainer(store=store, device_setting=settings.device, cache=str(homes.cache)),
+        "trainer": Trainer(
+            store=store, device_setting=settings.device, cache=str(homes.cache), offline=settings.offline
+        ),
         "tracking": Tracking(
             uri=f"sqlite:///{homes.mlflow}", artifacts=str(homes.mlflow_artifacts), enabled=settings.tracking
         ),
@@ -169,7 +171,7 @@ def _housing_chain(settings: Settings, jobs: Sequence[dg.JobDefinition]) -> dg.S
     dataset, train, champion, _ = jobs
     return chain_sensor(
         "housing",
-        lambda: [(train.name, preset) for preset in housing.sweep(settings)],
+        lambda: [(train.name, preset) for preset in housing.presets.sweep(settings)],
         dataset=dataset,
         train=[train],
         last=champion,

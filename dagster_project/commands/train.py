@@ -38,7 +38,7 @@ def train(
     What is there and up to date is kept, unless `again`. Raises: BadInput for a product, preset or path that is none.
     """
     product = training.find(name)
-    sweep = product.sweep(settings, preset)
+    sweep = product.presets.sweep(settings, preset)
     source = None if data is None else data if data in product.sources else given_path(data)
     with opened(settings) as instance, terminal.Board(terminal.console()) as board:
         bury_orphans(instance, daemon_alive=daemon.alive(instance))
@@ -103,7 +103,7 @@ class _Work:
         value = self._made.loaded(made)
         if not isinstance(value, Checkpoint) or not isinstance(value.card, Card):
             return None
-        card, recipe = value.card, self._product.presets()[preset]
+        card, recipe = value.card, self._product.presets.read()[preset]
         fits = card.data_version == data.digest and not card.overrides and recipe.made(card.recipe)
         return made if fits else None
 
