@@ -91,7 +91,7 @@ def network_logits(model: Any, ids: Tensor, lengths: Tensor, device: str, step: 
     done = 0
     # Kernels are chosen by rule, not by a race: else the same texts need not give the same bits again.
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
-        for rows in order.split(size):
+        for rows in order.split(size) if len(order) else ():
             longest = int(lengths[rows[-1]])
             some = ids.index_select(0, rows.to(ids.device))[:, :longest].to(device)
             out[rows] = network.logits(model, some, lengths[rows].to(device)).float().cpu()
