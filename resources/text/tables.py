@@ -18,17 +18,18 @@ from typing import NamedTuple
 from resources.errors import BadInput
 
 DELIMITERS = (",", ";", "\t", "|")
-TEXT_NAMES = frozenset({
-    "text", "tweet", "tweets", "content", "contents", "sentence", "message", "msg", "body", "comment", "review", "post",
-    "tweettext", "tweetcontent", "fulltext", "cleantext", "selectedtext", "phrase", "utterance", "document", "status",
-    "question", "prompt",
-})  # fmt: skip
-"""Header names of a column of texts, in lower case and without blanks, `_`, `-` and `.`."""
+TEXT_NAMES = (
+    "text", "tweet", "fulltext", "tweettext", "tweetcontent", "content", "contents", "sentence", "message", "msg",
+    "body", "comment", "review", "post", "cleantext", "phrase", "utterance", "document", "prompt", "question",
+    "selectedtext",
+)  # fmt: skip
+"""Header names of a column of texts, the likeliest first, in lower case and without blanks, `_`, `-` and `.`."""
 LABEL_NAMES = frozenset({
     "label", "labels", "sentiment", "target", "polarity", "class", "category", "airlinesentiment", "sentimentlabel",
     "y", "emotion", "feeling", "rating", "score", "stars", "opinion", "goldlabel", "annotation",
 })  # fmt: skip
 """The same of a column of labels."""
+_KNOWN_NAMES = LABEL_NAMES.union(TEXT_NAMES)
 OTHER_NAMES = frozenset(
     {"id", "ids", "tweetid", "date", "time", "created", "createdat", "user", "username", "flag", "query"}
 )
@@ -51,8 +52,8 @@ _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codec
 @dataclass(frozen=True)
 class Sheet:
     """The cells of a file, stripped. `rows` all have the same number of them; `lines` says where each row begins in
-    the file, from 1. `header` is None where the file has none, `delimiter` is empty where there is one column. Empty lines
-    are left out.
+    the file, from 1. `header` is None where the file has none, `delimiter` is empty where there is one column. Empty
+    lines are left out.
     """
 
     header: list[str] | None
@@ -80,17 +81,20 @@ class _Dialect(NamedTuple):
     quoted: bool
 
 
-def read(name: str, content: bytes, *, encoding: str = "auto", header: bool | None = None) -> Sheet:
+def read(name: str, content: bytes, *, encoding: str = "auto", header: bool | None = None, cut: bool = False) -> Sheet:
     """The cells of a CSV file separated by comma, semicolon, tab or bar.
 
     `encoding` `auto` is UTF-8 where the bytes are that (or UTF-16 with its mark), else Latin-1 with Windows' additions.
-    `header` says whether the first row names the columns; None: it is recognised.
+    `header` says whether the first row names the columns; None: it is recognised. `cut` says that the content is only
+    the beginning of a file: what does not end in it is left out.
     Raises: BadInput, which names the file and the line.
     """
-    text, found = decode(name, content, encoding)
+    text, found = decode(name, content, encoding, cut)
+    if cut:
+        text = text[: max(text.rfind("\n"), text.rfind("\r")) + 1]
     try:
-        dialect = _dialect(text)
-        rows, lines = _rows(text, dialect)
+        dialect = _dialect(text, cut)
+        rows, lines = _rows(text, dialect, cut)
     except BadRecord as odd:
         raise BadInput(
             f"{name}, line {odd.line:,}: {odd.said}.",
@@ -107,11 +111,14 @@ def read(name: str, content: bytes, *, encoding: str = "auto", header: bool | No
     return Sheet(titles, rows, lines, found, dialect.delimiter.strip(_NO_DELIMITER))
 
 
-def decode(name: str, content: bytes, encoding: str = "auto") -> tuple[str, str]:
-    """The text of a file, and the encoding it was read in. Raises: BadInput."""
+def decode(name: str, content: bytes, encoding: str = "auto", cut: bool = False) -> tuple[str, str]:
+    """The text of a file, and the encoding it was read in; with `cut`, half a character at the end is left out.
+
+    Raises: BadInput.
+    """
     if encoding != "auto":
         try:
-            return content.decode(encoding), encoding
+            return codecs.getincrementaldecoder(encoding)().decode(content, final=not cut), encoding
         except LookupError as error:
             raise BadInput(
                 f'There is no encoding "{encoding}".', "Set `encoding` to auto, utf-8, latin-1, cp1252 or utf-16."
@@ -120,11 +127,11 @@ def decode(name: str, content: bytes, encoding: str = "auto") -> tuple[str, str]
             raise BadInput(f"{name} is not in {encoding}: {error}.", "Set `encoding` to auto, or as it is.") from error
     for mark, marked in _BOMS:
         if content.startswith(mark):
-            return decode(name, content, marked)
+            return decode(name, content, marked, cut)
     if b"\0" in content:
         raise BadInput(f"{name} is no text (it has zero bytes).", "Save it as CSV or text in UTF-8.")
     try:
-        return content.decode("utf-8"), "utf-8"
+        return codecs.getincrementaldecoder("utf-8")().decode(content, final=not cut), "utf-8"
     except UnicodeDecodeError:
         text = content.decode("latin-1")
     if _HIGH.search(content):
@@ -143,10 +150,16 @@ def plain_name(written: str) -> str:
     return re.sub(r"[\s_.-]+", "", written).casefold()
 
 
-def records(text: str, delimiter: str, *, quoted: bool = True, strict: bool = True) -> Iterator[tuple[int, list[str]]]:
-    """(line where it begins, cells as they are) of every record that is not blank. Raises: BadRecord."""
+def records(
+    text: str, delimiter: str, *, quoted: bool = True, strict: bool = True, cut: bool = False
+) -> Iterator[tuple[int, list[str]]]:
+    """(line where it begins, cells as they are) of every record that is not blank; with `cut`, the last may be half.
+
+    Raises: BadRecord.
+    """
+    lines = io.StringIO(text, newline="")
     reader = csv.reader(
-        io.StringIO(text, newline=""),
+        lines,
         delimiter=delimiter,
         quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
         strict=strict,
@@ -158,26 +171,27 @@ def records(text: str, delimiter: str, *, quoted: bool = True, strict: bool = Tr
                 yield begins, cells
             begins = reader.line_num + 1
     except csv.Error as error:
-        raise BadRecord(begins, str(error)) from error
+        if not (cut and not lines.readline()):
+            raise BadRecord(begins, str(error)) from error
 
 
-def _dialect(text: str) -> _Dialect:
+def _dialect(text: str, cut: bool) -> _Dialect:
     """The delimiter by which most of the first records have the same number of cells, two or more; else one column."""
     best: tuple[float, int, _Dialect] | None = None
     for delimiter in DELIMITERS:
         for quoted in (True, False) if delimiter in _OFTEN_UNQUOTED else (True,):
-            widths = _widths(text, delimiter, quoted)
+            widths = _widths(text, delimiter, quoted, cut)
             width, count = Counter(widths).most_common(1)[0]
             if width > 1 and (best is None or (count / len(widths), width) > best[:2]):
                 best = count / len(widths), width, _Dialect(delimiter, quoted)
     return _Dialect(_NO_DELIMITER, True) if best is None else best[2]
 
 
-def _widths(text: str, delimiter: str, quoted: bool) -> list[int]:
+def _widths(text: str, delimiter: str, quoted: bool, cut: bool) -> list[int]:
     """Numbers of cells of the first records, as far as they can be read; never none."""
     widths: list[int] = []
     try:
-        for _, cells in records(text, delimiter, quoted=quoted):
+        for _, cells in records(text, delimiter, quoted=quoted, cut=cut):
             widths.append(len(cells))
             if len(widths) == _HEAD:
                 break
@@ -186,23 +200,23 @@ def _widths(text: str, delimiter: str, quoted: bool) -> list[int]:
     return widths or [0]
 
 
-def _rows(text: str, dialect: _Dialect) -> tuple[list[list[str]], list[int]]:
+def _rows(text: str, dialect: _Dialect, cut: bool) -> tuple[list[list[str]], list[int]]:
     """All records, stripped, and their lines. Raises: BadRecord."""
     try:
-        return _same_width(text, dialect)
+        return _same_width(text, dialect, cut)
     except BadRecord:
         if not dialect.quoted or dialect.delimiter not in _OFTEN_UNQUOTED:
             raise
-    return _same_width(text, dialect._replace(quoted=False))
+    return _same_width(text, dialect._replace(quoted=False), cut)
 
 
-def _same_width(text: str, dialect: _Dialect) -> tuple[list[list[str]], list[int]]:
+def _same_width(text: str, dialect: _Dialect, cut: bool) -> tuple[list[list[str]], list[int]]:
     rows: list[list[str]] = []
     lines: list[int] = []
     uneven: list[tuple[int, int]] = []
     width = 0
     doubtful = dialect.quoted and dialect.delimiter in _OFTEN_UNQUOTED
-    for begins, cells in records(text, dialect.delimiter, quoted=dialect.quoted):
+    for begins, cells in records(text, dialect.delimiter, quoted=dialect.quoted, cut=cut):
         width = width or len(cells)
         if len(cells) != width:
             uneven.append((begins, len(cells)))
@@ -221,7 +235,7 @@ def _same_width(text: str, dialect: _Dialect) -> tuple[list[list[str]], list[int
 def _names_columns(rows: list[list[str]]) -> bool:
     """Whether the first row is a header: it has a name we know, or words above a column of numbers."""
     first, below = rows[0], rows[1:_HEAD]
-    if any(plain_name(cell) in TEXT_NAMES | LABEL_NAMES for cell in first):
+    if any(plain_name(cell) in _KNOWN_NAMES for cell in first):
         return True
     if sum(plain_name(cell) in OTHER_NAMES for cell in first) > 1:
         return True
