@@ -28,9 +28,14 @@ class Packed:
     cut: int
 
     @property
+    def filled(self) -> int:
+        """Targets that are there to fill up a row."""
+        return int(self.rows[:, 1:].size - self.used.sum())
+
+    @property
     def waste(self) -> float:
-        """The share of all targets that is filled up; 0 if there is none."""
-        return 1.0 - float(self.used.sum()) / max(1, self.rows[:, 1:].size)
+        """Their share of all targets; 0 if there is none."""
+        return self.filled / max(1, self.rows[:, 1:].size)
 
 
 def pack(ids: np.ndarray, lengths: np.ndarray, row_length: int, seed: int) -> Packed:

@@ -20,7 +20,7 @@ from resources.store.library import Library
 from resources.store.placement import ChangedInPlace, of_process
 from resources.store.records import Record
 from resources.store.scratch import Scratch, delete_opened, open_scratch
-from resources.store.types import Checkpoint, Tensors
+from resources.store.types import Checkpoint, Table, Tensors
 
 _ALLOW_MISSING = "allow_missing_partitions"  # the same input metadata as in Dagster's own IO managers
 _DEVICE = "device"  # input metadata: another device than the run's, `dg.AssetIn(metadata={"device": "cpu"})`
@@ -248,7 +248,7 @@ def _load(artifacts: Artifacts, record: Record, device: str | None) -> tuple[obj
         )
     expected = Expected(record.asset, record.partition, record.run, record.digest)
     value, transfer = artifacts.load(record.manifest, expected, device)
-    if isinstance(value, Tensors | Checkpoint):
+    if isinstance(value, Tensors | Checkpoint | Table):
         value.data_version = record.digest
     return value, report.loaded(transfer)
 

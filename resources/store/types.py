@@ -95,6 +95,9 @@ class File(Files):
 class Table:
     """A pandas DataFrame in `frame`, stored as Parquet. Needs pandas and pyarrow (the `train` extra)."""
 
+    data_version: str | None = None
+    """Of a table that was loaded from the store: its digest, which is its asset's data version."""
+
     def __init__(self, frame: Any) -> None:
         self.frame = frame
 
