@@ -1,0 +1,117 @@
+"""Which corpus is the current one, and which checkpoints learned from it.
+
+Belongs here: asking Dagster's event log for them. Does not belong here: comparing them (`comparing.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from assets.tweets.lstm_card import LstmCard
+from assets.tweets.transformer_card import TransformerCard
+from resources.errors import BadInput, CorruptArtifact, MissingArtifact
+from resources.store import records
+from resources.store.codecs import OutdatedArtifact
+from resources.store.io_manager import ArtifactStore
+from resources.store.records import Record
+from resources.store.types import Checkpoint
+
+CORPUS = dg.AssetKey("tweet_corpus")
+KINDS = {"lstm": dg.AssetKey("lstm_checkpoint"), "transformer": dg.AssetKey("transformer_checkpoint")}
+"""The two kinds of network, by the word before the slash in a model's name."""
+TRAIN = "scriptorium train tweets"
+_UNUSABLE = (CorruptArtifact, MissingArtifact, OutdatedArtifact)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A stored checkpoint: `name` is `lstm/<preset>` or `transformer/<preset>`, `digest` its data version."""
+
+    name: str
+    digest: str
+    record: Record
+
+    @property
+    def kind(self) -> str:
+        return self.name.partition("/")[0]
+
+
+def corpus_version(instance: dg.DagsterInstance) -> str:
+    """The data version of the newest tweet_corpus. Raises: MissingArtifact if there is none; BadInput if a check
+    refused it.
+    """
+    record = records.latest(instance, CORPUS, None)
+    if record is None or record.digest is None:
+        raise MissingArtifact("tweet_corpus was never made.", "Materialize tweet_corpus first: the job tweets_prepare.")
+    if checks := records.refused(instance, record.run).get(CORPUS):
+        raise BadInput(
+            f"tweet_corpus was refused by its check {', '.join(checks)}.",
+            "Look at what the check says in the UI, correct the data, and make it again.",
+        )
+    return record.digest
+
+
+def models(instance: dg.DagsterInstance) -> list[Model]:
+    """The newest checkpoint of every preset of both kinds: LSTMs first, each kind by its presets' names."""
+    found = []
+    for kind, asset in KINDS.items():
+        for preset in sorted(instance.get_materialized_partitions(asset)):
+            record = records.latest(instance, asset, preset)
+            if record is not None and record.manifest is not None and record.digest is not None:
+                found.append(Model(f"{kind}/{preset}", record.digest, record))
+    return found
+
+
+def card_of(checkpoint: Checkpoint) -> LstmCard | TransformerCard:
+    """Its card. Raises: BadInput if it is another product's."""
+    if not isinstance(checkpoint.card, LstmCard | TransformerCard):
+        raise BadInput(f"The checkpoint's card is a {type(checkpoint.card).__name__}.", "Choose one of tweets.")
+    return checkpoint.card
+
+
+def load(store: ArtifactStore, model: Model, device: str | None = "cpu") -> Checkpoint:
+    """The checkpoint itself. Raises: what loading an input raises."""
+    value = store.load(model.record, device)
+    assert isinstance(value, Checkpoint), "assets of these names return checkpoints"
+    return value
+
+
+def of_corpus(
+    instance: dg.DagsterInstance, store: ArtifactStore, corpus: str, wanted: Sequence[str]
+) -> tuple[list[Model], list[str]]:
+    """The models that learned from `corpus`, all or those `wanted` by name, and a line on each that was passed over.
+
+    Raises: BadInput if one that is wanted is not there or of another corpus, or if the models have not at least an LSTM
+    and a transformer among them.
+    """
+    there = models(instance)
+    names = [model.name for model in there]
+    if unknown := [name for name in wanted if name not in names]:
+        raise BadInput(
+            f"There is no checkpoint {', '.join(unknown)}.", f"There are: {', '.join(names) or 'none'}. Train: {TRAIN}"
+        )
+    chosen, passed = [], []
+    for model in there:
+        if wanted and model.name not in wanted:
+            continue
+        try:
+            learned = card_of(load(store, model)).corpus
+        except _UNUSABLE as error:
+            passed.append(f"{model.name} can't be read: {error.message}")
+            continue
+        if learned == corpus:
+            chosen.append(model)
+        else:
+            passed.append(f"{model.name} learned from another corpus ({learned[:12]}) than there is now")
+    if wanted and passed:
+        raise BadInput(f"{'; '.join(passed)}.", f"Train it again: {TRAIN}")
+    if lacking := [kind for kind in KINDS if kind not in {model.kind for model in chosen}]:
+        why = f" ({'; '.join(passed)})" if passed else ""
+        jobs = " and ".join(f"tweets_train_{kind}" for kind in lacking)
+        raise BadInput(
+            f"A comparison needs an LSTM and a transformer of the current corpus; no {' and no '.join(lacking)} is"
+            f" there{why}.",
+            f"Train them: {TRAIN}, or the job {jobs}.",
+        )
+    return chosen, passed

@@ -1,0 +1,235 @@
+"""Language models of both kinds as the comparison and the completions ask them: by texts, not by tokens.
+
+Belongs here: texts to tokens and back, where a word begins, an LSTM or a transformer from its checkpoint. Does not
+belong here: what is computed of the answers (`metrics.py`), the search for whole words (`next_word.py`). Pure: torch,
+tokenizers, transformers.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from assets.tweets import bpe, lstm_generation, scoring
+from assets.tweets.lstm_card import LstmCard
+from assets.tweets.lstm_generation import Sampling
+from assets.tweets.lstm_training import TOKENIZER, network_of
+from assets.tweets.network import TweetLSTM
+from assets.tweets.transformer_batches import encoded
+from assets.tweets.transformer_card import TransformerCard
+from assets.tweets.transformer_model import TransformerModel
+from resources.errors import BadInput
+from resources.store.types import Checkpoint
+from resources.text import causal, tweets
+
+_TOKENS_PER_WORD, _MORE_TOKENS = 4, 8
+"""A word has 1.2 to 1.5 tokens; so many are waited for before a completion of so many words is given up."""
+_BLANKS = ("Ġ", "▁", " ")  # how a token says that a space is before it: byte-level, sentencepiece, plainly
+_LINE_ENDS = ("Ċ", "\n", "<0x0A>")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A text's tokens without marks, and how many of them, `given`, belong to its prefix alone."""
+
+    ids: list[int]
+    given: int
+
+
+class LanguageModel(ABC):
+    """`begins_word` and `ends_word`, bool (vocabulary,) on the model's device: tokens with a space before them; those,
+    and tokens after which the tweet is over. `width` hypotheses of next words are followed at once.
+    """
+
+    vocabulary: int
+    begins_word: Tensor
+    ends_word: Tensor
+
+    @abstractmethod
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Tokens of each text, without marks."""
+
+    @abstractmethod
+    def decode(self, rows: Sequence[Sequence[int]]) -> list[str]:
+        """The text of each row of tokens."""
+
+    @abstractmethod
+    def nll(self, rows: Sequence[Row], told: Callable[[int], object] = lambda done: None) -> list[list[float]]:
+        """−log p in nats of each token after a row's prefix, given all before it. The end of the tweet is none."""
+
+    @abstractmethod
+    def read(self, prefixes: Sequence[Sequence[int]]) -> tuple[Tensor, Any]:
+        """Log-probabilities of the next token, float32 (n, vocabulary), and a state; prefixes are of one length."""
+
+    @abstractmethod
+    def step(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """The same after one more token of each row, int64 (n,)."""
+
+    @abstractmethod
+    def select(self, state: Any, rows: Tensor) -> Any:
+        """The state of these rows, some of them several times."""
+
+    @abstractmethod
+    def _generate(
+        self, prefixes: list[list[int]], most_words: Sequence[int], most: Sequence[int], sampling: Sampling | None
+    ) -> list[list[int]]: ...
+
+    def rows(self, halves: Sequence[tuple[str, str]]) -> list[Row]:
+        """Tokens of each prefix and its continuation, read together as one text.
+
+        Both kinds of tokenizer take texts apart at spaces, before which the continuation begins, so that the prefix's
+        tokens begin those of the whole. Where they don't, every token that is not the prefix's alone counts as part of
+        the continuation: it is charged a little more, never less.
+        """
+        wholes = self.encode([before + after for before, after in halves])
+        prefixes = self.encode([before for before, _ in halves])
+        return [Row(whole, _common(whole, prefix)) for whole, prefix in zip(wholes, prefixes, strict=True)]
+
+    def complete(
+        self, prefixes: Sequence[str], most_words: Sequence[int], sampling: Sampling | None = None
+    ) -> list[str]:
+        """A continuation of each prefix: at most `most_words[i]` words, up to where the model ends the tweet.
+
+        Greedy without `sampling`. Texts are cleaned, as all tweets are: no model hands out names that it once read.
+        """
+        given = self.encode(prefixes)
+        most = [_TOKENS_PER_WORD * words + _MORE_TOKENS for words in most_words]
+        made = self._generate(given, most_words, most, sampling)
+        before = self.decode(given)
+        whole = self.decode([[*ids, *more] for ids, more in zip(given, made, strict=True)])
+        continued = []
+        for start, text, words in zip(before, whole, most_words, strict=True):
+            line = (text[len(start) :].splitlines() or [""])[0]
+            joined = line[:1].strip() != "" and start != ""  # it goes on within the prefix's last word
+            kept = " ".join(tweets.cleaned(line).split()[:words])
+            continued.append(kept if joined or not kept else f" {kept}")
+        return continued
+
+
+class LstmLanguageModel(LanguageModel):
+    """A `TweetLSTM` and its tokenizer."""
+
+    def __init__(self, network: TweetLSTM, tokenizer: Any) -> None:
+        self.network, self.tokenizer = network.eval(), tokenizer
+        self.vocabulary = network.vocabulary
+        device = network.embedding.weight.device
+        pieces = [str(tokenizer.id_to_token(i)) for i in range(tokenizer.get_vocab_size())]
+        self.begins_word = _mask([piece.startswith(_BLANKS) for piece in pieces], self.vocabulary).to(device)
+        self.ends_word = self.begins_word.clone()
+        self.ends_word[bpe.END] = True
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        return bpe.encode(self.tokenizer, texts)
+
+    def decode(self, rows: Sequence[Sequence[int]]) -> list[str]:
+        return [bpe.decode(self.tokenizer, row) for row in rows]
+
+    def nll(self, rows: Sequence[Row], told: Callable[[int], object] = lambda done: None) -> list[list[float]]:
+        found = lstm_generation.token_nll(self.network, [row.ids for row in rows])
+        told(len(rows))
+        return [nll[row.given : -1].tolist() for nll, row in zip(found, rows, strict=True)]  # the last is the mark's
+
+    def read(self, prefixes: Sequence[Sequence[int]]) -> tuple[Tensor, Any]:
+        return lstm_generation.read(self.network, prefixes)
+
+    def step(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
+        return lstm_generation.step(self.network, tokens, state)
+
+    def select(self, state: Any, rows: Tensor) -> Any:
+        return tuple(part[:, rows].contiguous() for part in state)
+
+    def _generate(
+        self, prefixes: list[list[int]], most_words: Sequence[int], most: Sequence[int], sampling: Sampling | None
+    ) -> list[list[int]]:
+        return lstm_generation.generate(self.network, prefixes, most=list(most), sampling=sampling)
+
+
+class TransformerLanguageModel(LanguageModel):
+    """A causal model of transformers and its tokenizer."""
+
+    def __init__(self, loaded: causal.Causal) -> None:
+        self.tokenizer = loaded.tokenizer
+        pieces = [str(piece) for piece in self.tokenizer.convert_ids_to_tokens(list(range(len(self.tokenizer))))]
+        lines = [i for i, piece in enumerate(pieces) if any(mark in piece for mark in _LINE_ENDS)]
+        begin, end = causal.begin_id(self.tokenizer), causal.end_id(self.tokenizer)
+        self.model = TransformerModel(loaded.model, begin, end, lines)
+        self.vocabulary = self.model.vocabulary
+        self.begins_word = _mask([piece.startswith(_BLANKS) for piece in pieces], self.vocabulary).to(self.model.device)
+        self.ends_word = self.begins_word.clone()
+        self.ends_word[[*self.tokenizer.all_special_ids, *self.model.ends]] = True
+
+    def encode(self, texts: Sequence[str], told: Callable[[int], object] = lambda done: None) -> list[list[int]]:
+        """As the others; `told` gets the number of texts done."""
+        return encoded(self.tokenizer, texts, told)
+
+    def decode(self, rows: Sequence[Sequence[int]]) -> list[str]:
+        return [
+            str(self.tokenizer.decode(row, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+            for row in rows
+        ]
+
+    def nll(self, rows: Sequence[Row], told: Callable[[int], object] = lambda done: None) -> list[list[float]]:
+        whole = [[self.model.begin, *row.ids] for row in rows]
+        return scoring.row_nll(self.model, whole, [row.given + 1 for row in rows], told)
+
+    def tweet_nll(self, texts: Sequence[str]) -> list[list[float]]:
+        """−log p in nats of each token of whole tweets, and last of the mark that ends each; the mark that begins it is
+        given. Nothing that is filled up counts.
+        """
+        rows = [[self.model.begin, *ids, self.model.end] for ids in self.encode(texts)]
+        return scoring.row_nll(self.model, rows, [1] * len(rows))
+
+    def read(self, prefixes: Sequence[Sequence[int]]) -> tuple[Tensor, Any]:
+        return self.model.read(prefixes)
+
+    def step(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
+        return self.model.step(tokens, state)
+
+    def select(self, state: Any, rows: Tensor) -> Any:
+        return self.model.select(state, rows)
+
+    def _generate(
+        self, prefixes: list[list[int]], most_words: Sequence[int], most: Sequence[int], sampling: Sampling | None
+    ) -> list[list[int]]:
+        return self.model.generate(
+            prefixes, most=most, most_words=most_words, begins_word=self.begins_word, sampling=sampling
+        )
+
+
+def of_checkpoint(checkpoint: Checkpoint, device: str) -> LanguageModel:
+    """The language model of a checkpoint of either kind, from its card, weights and files alone.
+
+    Raises: BadInput if it is another product's; MissingModel if its parts don't belong together.
+    """
+    card = checkpoint.card
+    if isinstance(card, TransformerCard):
+        files = {name: checkpoint.files[name] for name in card.tokenizer_files}
+        config = json.dumps(card.config).encode()
+        return TransformerLanguageModel(causal.rebuilt(checkpoint.weights, config, files, device))
+    if isinstance(card, LstmCard):
+        tokenizer = checkpoint.files[TOKENIZER]
+        content = tokenizer if isinstance(tokenizer, bytes) else tokenizer.read_bytes()
+        return LstmLanguageModel(network_of(checkpoint, device), bpe.load(content))
+    raise BadInput(f"The checkpoint's card is a {type(card).__name__}.", "Choose a checkpoint of tweets.")
+
+
+def _mask(values: Sequence[bool], vocabulary: int) -> Tensor:
+    """bool (vocabulary,): embeddings may have rows that the tokenizer has no token for."""
+    mask = torch.zeros(vocabulary, dtype=torch.bool)
+    mask[: len(values)] = torch.tensor(list(values))[:vocabulary]
+    return mask
+
+
+def _common(whole: Sequence[int], prefix: Sequence[int]) -> int:
+    count = 0
+    for one, other in zip(whole, prefix, strict=False):
+        if one != other:
+            break
+        count += 1
+    return count
