@@ -1,18 +1,18 @@
 """The splits of a sentiment dataset, as who fits and who judges want them.
 
-Belongs here: reading what `dataset.py` has packed into tensors. Does not belong here: packing it. Pure torch.
+Belongs here: one split of it on the host. Does not belong here: how it is packed into tensors (`tokenizing.py`). Pure
+torch.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from assets.sentiment.tokenizing import texts_of
 from resources.errors import BadInput
 from resources.text.tweets import PARTS
 
@@ -30,12 +30,6 @@ class Part:
         return len(self.texts)
 
 
-def about(dataset: Mapping[str, Tensor]) -> dict[str, Any]:
-    """What the dataset says of itself: preset, base, labels, counts."""
-    said: dict[str, Any] = json.loads(bytes(dataset["about"].cpu().numpy()))
-    return said
-
-
 def part(dataset: Mapping[str, Tensor], split: str) -> Part:
     """The rows of `train`, `validation` or `test`, in the dataset's order.
 
@@ -49,8 +43,6 @@ def part(dataset: Mapping[str, Tensor], split: str) -> Part:
             f"The {split} split has {counts[0]:,} negative and {counts[1]:,} positive tweets; each class needs one.",
             "Give a file with more tweets of both classes.",
         )
-    content = bytes(dataset["texts"].cpu().numpy())
-    offsets = dataset["offsets"].cpu().tolist()
-    texts = [content[offsets[row] : offsets[row + 1]].decode() for row in rows.tolist()]
-    lengths = dataset["lengths"].cpu()[rows]
-    return Part(texts, labels, dataset["ids"].cpu()[rows], lengths)
+    every = texts_of(dataset)
+    texts = [every[row] for row in rows.tolist()]
+    return Part(texts, labels, dataset["ids"].cpu()[rows], dataset["lengths"].cpu()[rows])

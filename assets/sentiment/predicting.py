@@ -15,19 +15,17 @@ import torch
 from torch import Tensor
 
 from assets.sentiment import baselines, network
-from assets.sentiment.card import SentimentCard
+from assets.sentiment.card import TOKENIZER, SentimentCard
+from assets.sentiment.tokenizing import tokenized
 from resources.errors import BadInput
 from resources.store.types import Checkpoint
 from resources.text.tweets import cleaned
 
 if TYPE_CHECKING:
     import numpy as np
-    import tokenizers
 
 BATCH, CPU_BATCH = 512, 64
 """Tweets at once. They are sorted by length, so little of a batch is padding."""
-
-_TOKENIZED = 10_000  # texts tokenized between two reports of progress
 
 
 def probabilities(
@@ -58,25 +56,9 @@ def logits(
         return baselines.majority_logits(checkpoint.weights, len(plain))
     if card.model == "tfidf":
         return baselines.terms_logits(checkpoint.weights, _file(checkpoint, baselines.VOCABULARY), plain)
-    model, tokenizer = network.of_checkpoint(checkpoint, device)
-    ids, lengths = tokens(tokenizer, plain, card.max_length, card.pad_id)
-    return network_logits(model, ids, lengths, device, step)
-
-
-def tokens(
-    tokenizer: tokenizers.Tokenizer, texts: Sequence[str], max_length: int, pad_id: int
-) -> tuple[Tensor, Tensor]:
-    """int32 ids (n, longest) of cleaned texts, special tokens among them, filled up on the right; lengths (n,)."""
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(max_length)
-    found: list[list[int]] = []
-    for start in range(0, len(texts), _TOKENIZED):
-        found += [each.ids for each in tokenizer.encode_batch(list(texts[start : start + _TOKENIZED]))]
-    lengths = torch.tensor([len(each) for each in found], dtype=torch.int32)
-    ids = torch.full((len(found), int(lengths.max()) if found else 0), pad_id, dtype=torch.int32)
-    for row, each in enumerate(found):
-        ids[row, : len(each)] = torch.tensor(each, dtype=torch.int32)
-    return ids, lengths
+    model, _ = network.of_checkpoint(checkpoint, device)
+    tokens = tokenized(plain, _file(checkpoint, TOKENIZER), card.pad_id, card.max_length)
+    return network_logits(model, torch.from_numpy(tokens.ids), torch.from_numpy(tokens.lengths), device, step)
 
 
 def network_logits(model: Any, ids: Tensor, lengths: Tensor, device: str, step: Callable[[int], object] = id) -> Tensor:

@@ -17,17 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.train
 
-ODD = [
-    "",
-    "   ",
-    "???",
-    "zzz qqq",
-    "i",
-    "I'm SO happy!!! :)",
-    "naïve café — ☀️☀️",
-    "don't don't don't stop",
-    "日本語 tweet",
-]
+ODD = ["", "   ", "???", "zzz qqq", "i", "I'm SO happy!!! :)", "naïve café — ☀️☀️", "don't don't stop", "日本語 tweet"]
 
 
 def test_the_majority_knows_the_shares_and_nothing_else() -> None:

@@ -9,11 +9,10 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from assets.sentiment import baselines, network, predicting  # noqa: E402
+from assets.sentiment import baselines, network, predicting, tokenizing  # noqa: E402
 from assets.sentiment.card import TOKENIZER, SentimentCard  # noqa: E402
 from resources.errors import BadInput  # noqa: E402
 from resources.store.types import Checkpoint  # noqa: E402
-from resources.text import pretrained  # noqa: E402
 from resources.training.documents import Card  # noqa: E402
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def test_a_network_answers_as_it_would_text_by_text(
     network_checkpoint: Make, labelled: "Labelled", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(predicting, "CPU_BATCH", 7)
-    monkeypatch.setattr(predicting, "_TOKENIZED", 10)
+    monkeypatch.setattr(tokenizing, "_BATCH", 10)
     checkpoint = network_checkpoint()
     texts = labelled.texts[:40]
     got = predicting.probabilities(checkpoint, texts)
@@ -67,8 +66,11 @@ def test_texts_are_cleaned_first_and_their_order_is_kept(network_checkpoint: Mak
 def test_tokens_of_a_dataset_give_the_same_bits_as_its_texts(network_checkpoint: Make, labelled: "Labelled") -> None:
     checkpoint = network_checkpoint()
     texts = sorted(labelled.texts[:150], key=len)
-    model, tokenizer = network.of_checkpoint(checkpoint, "cpu")
-    ids, lengths = predicting.tokens(tokenizer, texts, 12, 0)
+    model, _ = network.of_checkpoint(checkpoint, "cpu")
+    content = checkpoint.files[TOKENIZER]
+    assert isinstance(content, bytes)
+    made = tokenizing.tokenized(texts, content, 0, 12)
+    ids, lengths = torch.from_numpy(made.ids), torch.from_numpy(made.lengths)
     assert int(lengths.max()) == 12, "long ones are cut"
     wider = torch.nn.functional.pad(ids, (0, 5))  # a dataset is as wide as its longest tweet of all splits
     scores = predicting.network_logits(model, wider, lengths, "cpu")
@@ -77,16 +79,6 @@ def test_tokens_of_a_dataset_give_the_same_bits_as_its_texts(network_checkpoint:
     predicting.logits(checkpoint, texts, step=heard.append)
     assert heard[-1] == 150
     assert heard == sorted(heard)
-
-
-def test_the_loaded_tokenizer_is_cut_to_the_card_s_length(network_checkpoint: Make) -> None:
-    content = network_checkpoint().files[TOKENIZER]
-    assert isinstance(content, bytes)
-    ids, lengths = predicting.tokens(pretrained.loaded(content), ["i " * 50, "i"], 8, 0)
-    assert ids.tolist()[0][0] == 2
-    assert ids.tolist()[0][-1] == 3, "a text that is cut keeps its last special token"
-    assert lengths.tolist() == [8, 3]
-    assert ids.tolist()[1][3:] == [0] * 5
 
 
 def test_baselines_answer_through_the_same_door(network_checkpoint: Make, labelled: "Labelled") -> None:

@@ -1,5 +1,7 @@
 """The figures of an evaluation against scikit-learn's."""
 
+from typing import Any
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -13,8 +15,8 @@ from assets.sentiment import scoring  # noqa: E402
 pytestmark = pytest.mark.train
 
 
-def made(n: int, seed: int) -> "tuple[torch.Tensor, torch.Tensor]":
-    """Logits that are right more often than not, of classes that are not equally frequent."""
+def made(n: int, seed: int) -> Any:
+    """Logits and labels: those are right more often than not, of classes that are not equally frequent."""
     generator = torch.Generator().manual_seed(seed)
     labels = (torch.rand(n, generator=generator) < 0.3).long()
     logits = torch.randn(n, 2, generator=generator)
