@@ -138,32 +138,42 @@ class Tracking(dg.ConfigurableResource):
         return None if run_id is None else self._bounded(write)
 
     def crowned(
-        self, product: str, *, run_id: str | None, preset: str, checkpoint_digest: str, metrics: Mapping[str, float]
+        self,
+        product: str,
+        *,
+        run_id: str | None,
+        preset: str,
+        checkpoint_digest: str,
+        metrics: Mapping[str, float],
+        model: str | None = None,
     ) -> str | None:
-        """Let the alias `champion` of the registered model `product` name this checkpoint, trained or baseline.
+        """Let the alias `champion` of the registered model `model` (that of the product's name where none is given)
+        name this checkpoint, trained or baseline.
 
         A checkpoint has one version, however often it is crowned. The version's source is its run's artifacts; the
         run is looked up by the digest where `run_id` is None, and a small one is made if there is none.
         Returns: a warning, or None.
         """
 
+        registered = model or product
+
         def write() -> None:
             client = self._client()
-            self._registered(client, product)
-            versions = client.search_model_versions(f"name = '{safe_name(product)}'", max_results=10_000)
+            self._registered(client, registered)
+            versions = client.search_model_versions(f"name = '{safe_name(registered)}'", max_results=10_000)
             version = next((each.version for each in versions if each.tags.get(_DIGEST) == checkpoint_digest), None)
             if version is None:
                 run = self._run_of(client, product, preset, run_id, checkpoint_digest)
                 numbers = ", ".join(f"{name} {value:.4g}" for name, value in _finite(metrics).items())
                 version = client.create_model_version(
-                    product,
+                    registered,
                     run.info.artifact_uri,
                     run.info.run_id,
                     tags={_DIGEST: checkpoint_digest, "preset": preset},
                     description=f"{preset}: {numbers}. The weights lie in the store as checkpoint {checkpoint_digest}.",
                 ).version
             with self._by_itself():  # MLflow inserts the alias if it found none: two at once would both
-                client.set_registered_model_alias(product, _ALIAS, version)
+                client.set_registered_model_alias(registered, _ALIAS, version)
 
         return self._bounded(write)
 
@@ -184,16 +194,16 @@ class Tracking(dg.ConfigurableResource):
             client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
 
-    def _registered(self, client: Any, product: str) -> None:
+    def _registered(self, client: Any, model: str) -> None:
         from mlflow.exceptions import MlflowException
 
         try:
-            client.get_registered_model(product)
+            client.get_registered_model(model)
         except MlflowException:
             try:
-                client.create_registered_model(product)
+                client.create_registered_model(model)
             except MlflowException:  # another process was faster, else this says what is wrong
-                client.get_registered_model(product)
+                client.get_registered_model(model)
 
     def _run_of(self, client: Any, product: str, preset: str, run_id: str | None, digest: str) -> Any:
         """The run that made a checkpoint."""

@@ -9,8 +9,8 @@ from resources.errors import failures
 from resources.store.io_manager import ArtifactStore
 from resources.store.types import Checkpoint
 from resources.tracking import Tracking
+from resources.training.crowning import beats_baselines_check, champion_result
 from resources.training.documents import Evaluation
-from resources.training.results import beats_baselines_check, champion_result
 
 
 @dg.asset(  # type: ignore[call-overload]  # dagster_type takes a class, too

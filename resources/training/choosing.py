@@ -4,6 +4,7 @@ Belongs here: finding and loading it. Does not belong here: choosing a champion 
 """
 
 import re
+from collections.abc import Sequence
 
 import dagster as dg
 
@@ -16,6 +17,7 @@ from resources.store.types import Checkpoint
 CHAMPION = "champion"
 _DIGEST = re.compile(r"[0-9a-f]{6,64}\Z")
 """Shorter beginnings are typing errors rather than digests."""
+_SHORT = re.compile(r"[0-9a-f]{1,5}\Z")
 
 
 def chosen(
@@ -45,14 +47,12 @@ def find(instance: dg.DagsterInstance, product: str, name: str) -> Record:
         record = records.latest(instance, asset, name)
         assert record is not None, "the partition was just listed as materialized"
         return record
-    found = _by_digest(instance, product, asset, presets, name) if _DIGEST.match(name) else []
-    versions = {record.digest for record in found}
-    if len(versions) == 1:
-        return found[0]
+    champion = dg.AssetKey(f"{product}_{CHAMPION}")
+    found = by_digest(instance, product, [[(asset, preset) for preset in presets], [(champion, None)]], name)
+    if found is not None:
+        return found
     there = f"There are: {', '.join([CHAMPION, *presets])}" if presets else f"Run `scriptorium train {product}` first"
-    if versions:
-        raise BadInput(f"{len(versions)} checkpoints of {product} begin with {name!r}.", "Give more of its digest.")
-    if re.fullmatch(r"[0-9a-f]{1,5}", name):
+    if _SHORT.match(name):
         there = f"Of a digest give 6 digits or more. {there}"
     raise BadInput(
         f"{product} has no checkpoint {name!r}.",
@@ -67,13 +67,28 @@ def checkpoint_digest(record: Record) -> str:
     return record.digest or ""
 
 
-def _by_digest(
-    instance: dg.DagsterInstance, product: str, asset: dg.AssetKey, presets: list[str], start: str
-) -> list[Record]:
-    """Checkpoints, else champions: these are checkpoints stored with their evaluations, under digests of their own."""
-    every = [record for preset in presets for record in records.versions(instance, asset, preset)]
-    champions = records.versions(instance, dg.AssetKey(f"{product}_{CHAMPION}"), None)
-    for several in (every, champions):
-        if found := [record for record in several if record.digest and record.digest.startswith(start)]:
-            return found
-    return []
+def by_digest(
+    instance: dg.DagsterInstance,
+    product: str,
+    places: Sequence[Sequence[tuple[dg.AssetKey, str | None]]],
+    start: str,
+) -> Record | None:
+    """The checkpoint whose data version begins with `start` (6 or more hex digits); None if there is none.
+
+    `places` are assets with their partitions, in groups: the first group that has such a checkpoint counts. Champions
+    come after checkpoints: they are checkpoints stored with their evaluations, under digests of their own.
+    Raises: BadInput if several begin so.
+    """
+    if not _DIGEST.match(start):
+        return None
+    for group in places:
+        every = [record for asset, partition in group for record in records.versions(instance, asset, partition)]
+        found = [record for record in every if record.digest and record.digest.startswith(start)]
+        versions = {record.digest for record in found}
+        if len(versions) > 1:
+            raise BadInput(
+                f"{len(versions)} checkpoints of {product} begin with {start!r}.", "Give more of its digest."
+            )
+        if found:
+            return found[0]
+    return None

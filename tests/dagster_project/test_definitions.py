@@ -12,6 +12,7 @@ from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster_project import partitions, training
 from dagster_project.definitions import build_defs, defs
 from dagster_project.settings import PROJECT_ROOT, Settings
+from resources.errors import BadInput
 
 HEAVY = [
     "torch",
@@ -118,12 +119,32 @@ def test_every_check_belongs_to_what_its_asset_is_made_by() -> None:
 
 
 def test_every_preset_is_a_partition_and_passes_the_real_parser() -> None:
-    for product in training.PRODUCTS:
-        presets = product.presets()
-        assert list(presets) == list(product.presets_def.get_partition_keys())
-        assert len(product.baselines()) >= 2, "a trivial one and one that takes some learning"
+    kinds = [(product.presets, product.presets_def) for product in training.PRODUCTS]
+    kinds += [(training.LSTM, partitions.lstm_presets), (training.TRANSFORMER, partitions.transformer_presets)]
+    for kind, definition in kinds:
+        presets = kind.read()
+        assert list(presets) == list(definition.get_partition_keys())
         for machine in ("cpu", "gpu"):
-            assert not presets[product.default(machine)].is_baseline
+            assert not presets[kind.default(machine)].is_baseline
+    for product in training.PRODUCTS:
+        assert len(product.presets.baselines()) >= 2, "a trivial one and one that takes some learning"
+
+
+def test_a_preset_of_tweets_is_known_by_its_name_alone() -> None:
+    assert not set(training.LSTM.read()) & set(training.TRANSFORMER.read())
+
+
+def test_a_comparison_is_of_an_lstm_and_of_a_transformer_as_it_is_and_fine_tuned() -> None:
+    settings = Settings(device="cpu")
+    by_default = training.tweet_trainings(settings)
+    assert [job for job, _ in by_default] == ["tweets_train_lstm"] + ["tweets_train_transformer"] * 2
+    assert by_default[1][1] == "zero_shot"
+    chosen = training.tweet_trainings(settings, ["fine_tuned", "tiny"])
+    assert [preset for _, preset in chosen] == ["tiny", "zero_shot", "fine_tuned"]
+    for wrong, said in ((["huge"], "There are: tiny"), (["tiny", "full"], "both of lstm_presets.yaml")):
+        with pytest.raises(BadInput) as caught:
+            training.tweet_trainings(settings, wrong)
+        assert said in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -181,6 +202,7 @@ NEED_DAGSTER = {
     "resources.summary.summarizing",
     "resources.tracking",
     "resources.training.choosing",
+    "resources.training.crowning",
     "resources.training.launchpad",
     "resources.training.results",
     "resources.training.trainer",
@@ -212,4 +234,6 @@ def test_a_fresh_process_can_read_every_card() -> None:
         "print(sorted(name for name in Document.registry if name.endswith('Card')))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout.strip() == "['Card', 'Cifar10Card', 'HousingCard']"
+    assert done.stdout.strip() == (
+        "['Card', 'Cifar10Card', 'HousingCard', 'LstmCard', 'SentimentCard', 'TransformerCard']"
+    )
