@@ -118,7 +118,10 @@ def decode(name: str, content: bytes, encoding: str = "auto", cut: bool = False)
     """
     if encoding != "auto":
         try:
-            return codecs.getincrementaldecoder(encoding)().decode(content, final=not cut), encoding
+            text = codecs.getincrementaldecoder(encoding)().decode(content, final=not cut)
+            if not isinstance(text, str):
+                raise LookupError(encoding)  # such as base64, which Python counts among the encodings
+            return text, encoding
         except LookupError as error:
             raise BadInput(
                 f'There is no encoding "{encoding}".', "Set `encoding` to auto, utf-8, latin-1, cp1252 or utf-16."

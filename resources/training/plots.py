@@ -139,6 +139,32 @@ def reliability(after: Reliability, before: Reliability, title: str = "") -> byt
     return _png(figure)
 
 
+def histogram(values: Sequence[float] | np.ndarray, what: str, of: str, limit: float | None = None) -> bytes:
+    """PNG, 900 pixels wide, below 30 kB: how many of the values (n,) lie where, with their median and 99th percentile.
+
+    `what` is counted along the axis (`tokens of a tweet`), `of` is what has them (`tweets`). `limit` is drawn.
+    """
+    import numpy as np
+
+    values = np.asarray(values, dtype=np.float64)
+    figure = _figure(2.8)
+    axes = figure.add_subplot()
+    if len(values):
+        low, high = float(values.min()), float(values.max())
+        whole = bool((values == np.round(values)).all()) and high - low <= 200
+        bins = np.arange(low, high + 2) - 0.5 if whole else np.linspace(low, high + (high == low), 61)
+        axes.hist(values, bins=bins.tolist(), color=_TRAIN)
+        middle, most = np.percentile(values, [50, 99])
+        axes.set_title(f"{len(values):,} {of}: median {middle:g}, 99 % up to {most:g}", fontsize=10, loc="left")
+    if limit is not None:
+        axes.axvline(limit, color=_VALIDATION, linewidth=1.4, label=f"at most {limit:g}")
+        axes.legend(fontsize=8, frameon=False)
+    axes.set_xlabel(what, fontsize=8)
+    axes.set_ylabel(of, fontsize=8)
+    _plain_axes(axes)
+    return _png(figure)
+
+
 def as_markdown(png: bytes, alt: str) -> str:
     """The picture as an inline image, as Dagster's markdown metadata shows it."""
     alt = alt.replace("[", "(").replace("]", ")").replace("\n", " ")
