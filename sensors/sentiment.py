@@ -7,10 +7,10 @@ what a file of labelled tweets is (`resources/intake/sentiment.py`), what the jo
 from pathlib import Path
 
 import dagster as dg
-from resources.intake.sentiment import sentiment
 
 from resources.intake.batch_events import Batches
 from resources.intake.files import Names
+from resources.intake.sentiment import sentiment
 from sensors.batches import batch_sensor, first_made
 from sensors.inbox import Limits, inbox_sensor
 

@@ -7,8 +7,9 @@ making them (`stages.py`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
@@ -51,6 +52,34 @@ class Made:
         stale = record is not None and out_of_date.is_stale(self._defs, self._instance, dg.AssetKey(asset), partition)
         return None if stale else record
 
+    def lacking(self, assets: Sequence[str], partition: str | None) -> list[str]:
+        """Of `assets`, named in the order in which they are made, those that are not fresh and all that follow."""
+        lacking: list[str] = []
+        for asset in assets:
+            parents = {parent.to_user_string() for parent in self._graph.get(dg.AssetKey(asset)).parent_keys}
+            if parents & set(lacking) or self.fresh(asset, partition) is None:
+                lacking.append(asset)
+        return lacking
+
+    def is_of(self, record: Record, source: str | None) -> bool:
+        """Whether a dataset was made of `source` (None: whatever), a path or a word, and nothing there has changed."""
+        if source is None:
+            return True
+        if source != source_of(record) and [source] != self.config_of(record).get("paths"):
+            return False
+        place = Path(source)
+        if not place.is_absolute():
+            return True  # a word, whose data never changes
+        inside = place.rglob("*") if place.is_dir() else []
+        return max(path.stat().st_mtime for path in (place, *inside)) < record.timestamp
+
+    def config_of(self, record: Record) -> Mapping[str, Any]:
+        """What was configured for the asset in the run that made it."""
+        run = self._instance.get_run_by_id(record.run)
+        steps = {} if run is None else run.run_config.get("ops", {})
+        found: Mapping[str, Any] = steps.get(record.asset, {}).get("config", {})
+        return found
+
     def loaded(self, record: Record) -> object:
         """The value; None if it can't be read any more."""
         try:
@@ -72,28 +101,15 @@ def dropped(instance: dg.DagsterInstance, batches: Batches, folder: Path, others
     return None if instance.get_runs_count(made) else taken.run_key
 
 
-def given_path(data: str) -> str:
-    """The absolute path of what `--data` names. Raises: BadInput if nothing is there."""
-    path = Path(data).expanduser()
-    if not path.exists():
-        raise BadInput(f"There is no file or folder {data!r}.", "Check --data.")
-    return str(path.resolve())
-
-
 def source_of(record: Record) -> str:
     """What a dataset was made of, as its asset tells it."""
     said = None if record.event is None else record.event.metadata.get("source")
     return "unknown data" if said is None else str(said.value)
 
 
-def is_of(record: Record, source: str | None) -> bool:
-    """Whether a dataset was made of `source` (None: whatever), and nothing there has changed since."""
-    if source is None:
-        return True
-    if source_of(record) != source:
-        return False
-    place = Path(source)
-    if not place.is_absolute():
-        return True  # a word, whose data never changes
-    inside = place.rglob("*") if place.is_dir() else []
-    return max(path.stat().st_mtime for path in (place, *inside)) < record.timestamp
+def given_path(data: str) -> str:
+    """The absolute path of what `--data` names. Raises: BadInput if nothing is there."""
+    path = Path(data).expanduser()
+    if not path.exists():
+        raise BadInput(f"There is no file or folder {data!r}.", "Check --data.")
+    return str(path.resolve())

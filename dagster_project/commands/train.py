@@ -10,7 +10,7 @@ import dagster as dg
 
 from dagster_project import training
 from dagster_project.commands import daemon, running, terminal
-from dagster_project.commands.made import Made, dropped, given_path, is_of, source_of
+from dagster_project.commands.made import Made, dropped, given_path, source_of
 from dagster_project.commands.stages import Stages
 from dagster_project.instance import bury_orphans, opened
 from dagster_project.settings import Settings
@@ -69,7 +69,7 @@ class _Work:
         name = f"{self._product.name}_dataset"
         run_key = None if source is not None else self._drop()
         record = self._made.current(name, None)
-        if record is not None and run_key is None and is_of(record, source):
+        if record is not None and run_key is None and self._made.is_of(record, source):
             self._stages.board.line(f"{name}: is there, made of {source_of(record)}")
             return True
         config = {name: self._product.source(source)} if source is not None else None
