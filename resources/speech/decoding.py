@@ -13,7 +13,6 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from functools import partial as bound
-from typing import Protocol
 
 from resources.background import Handle
 from resources.speech.cutting import Heard
@@ -22,6 +21,7 @@ from resources.speech.ladder import Ladder
 from resources.speech.recogniser import Recogniser, stoppable
 from resources.speech.redecode import BEAM, TEMPERATURES, Redecoder, words_of
 from resources.speech.windows import RATE, WINDOW_S, Samples, Span
+from resources.store.partial import Partial
 from resources.timecode import clock
 
 SKIPPED = 0.5
@@ -32,14 +32,6 @@ _SLOT_S = 2 * WINDOW_S
 
 _HOPELESS = frozenset({"not_speech", "no_words", "stock_phrase"})
 """Signs that rising temperatures don't help against: there is nothing to hear. Each try costs as much as a window."""
-
-
-class Partial(Protocol):
-    """Keeps what is done so far for a retry; `resources.store.scratch.Scratch` is one."""
-
-    def get(self, name: str) -> bytes | None: ...
-
-    def put(self, name: str, content: bytes) -> None: ...
 
 
 @dataclass(frozen=True)

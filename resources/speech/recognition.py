@@ -19,7 +19,7 @@ from pydantic import Field
 from resources.background import Handle, in_background
 from resources.speech import activity, language
 from resources.speech.cutting import segments_of
-from resources.speech.decoding import Decoder, Partial
+from resources.speech.decoding import Decoder
 from resources.speech.documents import Quality, Transcript, word_separator
 from resources.speech.hearing import Hearer, Part, merged, share
 from resources.speech.ladder import Ladder
@@ -28,6 +28,7 @@ from resources.speech.recogniser import COMPUTE_TYPE, MissingDevice, Recogniser,
 from resources.speech.redecode import BEAM
 from resources.speech.speakers import check_installed, label
 from resources.speech.windows import RATE, VAD, WINDOW_S, Samples, group, samples_of
+from resources.store.partial import Partial
 from resources.timecode import clock
 
 _FORM = 1

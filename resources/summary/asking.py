@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from resources.progress import Progress
+from resources.store.partial import Partial
 from resources.summary import answers
-from resources.summary.writer import Partial, Writer, WriterFailed
+from resources.summary.writer import Writer, WriterFailed
 
 _POINT_TOKENS, _TITLE_TOKENS = 80, 40
 

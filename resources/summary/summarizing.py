@@ -11,6 +11,7 @@ import dagster as dg
 from pydantic import Field, SecretStr
 
 from resources.speech.documents import Transcript
+from resources.store.partial import Partial
 from resources.summary import chapters, coverage, encoder, key_terms, titles, writing
 from resources.summary import length as summary_length
 from resources.summary.chapters import Stretch
@@ -21,7 +22,7 @@ from resources.summary.sentences import Sentence, sentences
 from resources.summary.similarity import ByMeaning, ByWords, Similarity
 from resources.summary.support import Support
 from resources.summary.vocabulary import Vocabulary
-from resources.summary.writer import Partial, Writer
+from resources.summary.writer import Writer
 from resources.summary.writing import Written
 
 EXTRACTIVE = "extractive"

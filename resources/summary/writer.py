@@ -60,10 +60,3 @@ class Writer(Protocol):
         The same request has the same answer; with `again`, another one. Raises: WriterFailed and its kin.
         """
         ...
-
-
-class Partial(Protocol):
-    """Where answers are kept until the summary is whole (the store's scratch)."""
-
-    def get(self, name: str) -> bytes | None: ...
-    def put(self, name: str, content: bytes) -> None: ...

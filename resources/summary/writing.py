@@ -16,13 +16,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from resources.store.partial import Partial
 from resources.summary.asking import Asker, Question
 from resources.summary.chapters import Stretch
 from resources.summary.documents import Bullet
 from resources.summary.length import points_for
 from resources.summary.sentences import Sentence
 from resources.summary.support import Support, Verdict
-from resources.summary.writer import Partial, Writer, WriterFailed
+from resources.summary.writer import Writer, WriterFailed
 
 _OVERLAP = 0.05
 _SPARE_TOKENS = 16
