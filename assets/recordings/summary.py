@@ -15,14 +15,12 @@ from resources.errors import failures
 from resources.speech.documents import Transcript
 from resources.store.io_manager import ArtifactStore
 from resources.summary import coverage
-from resources.summary.documents import Bullet, Summary
+from resources.summary.documents import LEAST_FAITHFUL, Bullet, Summary
 from resources.summary.sentences import sentences
 from resources.summary.summarizing import Summarizer
 from resources.timecode import clock
 
 _CODE_VERSION = "2"
-_LEAST_FAITHFUL = 0.8
-"""Below it, more than one of five points a model wrote is marked or was dropped: read them against the recording."""
 
 
 def _check(name: str, description: str, *, blocking: bool = False) -> dg.AssetCheckSpec:
@@ -202,7 +200,7 @@ def _quoted(made: Summary, transcript: Transcript) -> dg.AssetCheckResult:
 def _faithful(made: Summary) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name="faithfulness",
-        passed=made.faithfulness >= _LEAST_FAITHFUL,
+        passed=made.faithfulness >= LEAST_FAITHFUL,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"faithfulness": made.faithfulness, "dropped": len(made.dropped)},
         description="Words are compared, not meanings: read what a model wrote against the recording.",

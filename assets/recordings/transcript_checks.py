@@ -1,7 +1,8 @@
 """What a good transcript must show.
 
-Belongs here: the checks of `transcript`, and their bounds. Does not belong here: the asset (`transcript.py`), which
-words are left out, and why (`resources/speech/gate.py`).
+Belongs here: the checks of `transcript`. Does not belong here: their bounds, which the notes warn of too
+(`resources/speech/documents.py`), the asset (`transcript.py`), which words are left out, and why
+(`resources/speech/gate.py`).
 """
 
 from itertools import pairwise
@@ -10,12 +11,9 @@ import dagster as dg
 
 from dagster_project.partitions import recordings_partitions
 from resources.checks import partition_check
-from resources.speech.documents import LEAST_COVERED, LEAST_KEPT, Transcript
+from resources.speech.documents import LEAST_COVERED, LEAST_KEPT, LEAST_LANGUAGE_PROBABILITY, Transcript
 from resources.speech.gate import REASONS
 from resources.timecode import clock
-
-_SURE = 0.7
-"""Below this probability the language may well be another one, and the text then means nothing."""
 
 _SHOWN = 20
 
@@ -42,9 +40,9 @@ SPECS = [
     ),
     _check(
         "language_probability",
-        f"The language was set, or found with a probability of at least {_SURE}. If it is another one, put the"
-        " recording into a folder of the inbox named like the language (`ru`), or set `language` in the Launchpad or"
-        f" SCRIPTORIUM_SPEECH_LANGUAGE; {_ANEW}.",
+        f"The language was set, or found with a probability of at least {LEAST_LANGUAGE_PROBABILITY}. If it is"
+        " another one, put the recording into a folder of the inbox named like the language (`ru`), or set `language`"
+        f" in the Launchpad or SCRIPTORIUM_SPEECH_LANGUAGE; {_ANEW}.",
     ),
     _check(
         "speech_kept",
@@ -100,7 +98,7 @@ def _within(made: Transcript) -> dg.AssetCheckResult:
 
 
 def _sure(made: Transcript) -> dg.AssetCheckResult:
-    passed = made.language_probability >= _SURE or not made.segments
+    passed = made.language_probability >= LEAST_LANGUAGE_PROBABILITY or not made.segments
     said = f"{made.language} with a probability of {made.language_probability:.2f} ({made.language_source})."
     return _warning(
         "language_probability",

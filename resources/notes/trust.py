@@ -1,7 +1,7 @@
 """How far notes can be trusted, in words: what a reader is warned of on page one, and how the notes came about.
 
-Belongs here: the bounds of what is worth a warning, and the rows on transcript and summary of the last page. Does not
-belong here: measuring any of it (the speech and summary resources), the words themselves (`wording.py`). Pure.
+Belongs here: the warnings, and the rows on transcript and summary of the last page. Does not belong here: measuring any
+of it (the speech and summary resources, with the bounds that checks share), the words themselves (`wording.py`). Pure.
 """
 
 from __future__ import annotations
@@ -9,16 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from resources.notes.wording import Wording
-from resources.speech.documents import LEAST_COVERED, LEAST_KEPT, Transcript
-from resources.summary.documents import Summary
+from resources.speech.documents import LEAST_COVERED, LEAST_KEPT, LEAST_LANGUAGE_PROBABILITY, Transcript
+from resources.summary.documents import LEAST_FAITHFUL, Summary
 from resources.timecode import clock
 
-# Below this the model's second guess is not far away; also the bound that references/recordings.md proposes for a vote.
-_DOUBTFUL_LANGUAGE = 0.7
 # One word in seven: a reader then stumbles in most sentences.
 _DOUBTFUL_SHARE = 0.15
-# One point in five that nobody can find in the recording: the summary should not be relied on.
-_LEAST_FAITHFUL = 0.8
 
 
 def statement(duration_s: float, transcript: Transcript, words: Wording) -> str:
@@ -30,7 +26,7 @@ def statement(duration_s: float, transcript: Transcript, words: Wording) -> str:
 def warnings(transcript: Transcript, summary: Summary, uncertain_share: float, words: Wording) -> Iterator[str]:
     """What a reader must know before relying on the notes; `uncertain_share` of the words (0..1) is set in grey."""
     spoken = any(segment.text for segment in transcript.segments)
-    if spoken and transcript.language_probability < _DOUBTFUL_LANGUAGE:
+    if spoken and transcript.language_probability < LEAST_LANGUAGE_PROBABILITY:
         probability = words.number(transcript.language_probability, 2)
         yield words.warn_language.format(language=words.language_name(transcript.language), probability=probability)
     if quality := transcript.quality:
@@ -43,7 +39,7 @@ def warnings(transcript: Transcript, summary: Summary, uncertain_share: float, w
             yield words.warn_dropped.format(count=len(quality.dropped), percent=_dropped_percent(transcript, words))
     if uncertain_share > _DOUBTFUL_SHARE:
         yield words.warn_uncertain.format(percent=_percent(uncertain_share, words))
-    if spoken and summary.faithfulness < _LEAST_FAITHFUL:
+    if spoken and summary.faithfulness < LEAST_FAITHFUL:
         yield words.warn_unfaithful.format(percent=_percent(1 - summary.faithfulness, words))
 
 

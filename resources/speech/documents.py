@@ -68,6 +68,10 @@ class Dropped(BaseModel):
     reason: str
 
 
+LEAST_LANGUAGE_PROBABILITY = 0.7
+"""A smaller `language_probability` is told to people: the model's second guess is not far away, and the text of another
+language means nothing."""
+
 LEAST_KEPT = 0.85
 """A smaller `kept_share` is told to people: whole sentences may be missing. Clear speech has 1.0 (13 files)."""
 

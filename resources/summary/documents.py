@@ -1,6 +1,7 @@
 """What a summary is: its bullets, its key terms, and how it was made.
 
-Belongs here: the stored documents. Does not belong here: how they are made (`summarizing.py`) or drawn (the notes).
+Belongs here: the stored documents, and the bound below which people are told not to rely on one.
+Does not belong here: how they are made (`summarizing.py`) or drawn (the notes).
 """
 
 from __future__ import annotations
@@ -8,6 +9,10 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from resources.store.types import Document
+
+LEAST_FAITHFUL = 0.8
+"""A smaller `faithfulness` is told to people: more than one in five of the points a model wrote is marked or was left
+out, for nobody can find it in the recording; such a summary should not be relied on."""
 
 
 class Bullet(BaseModel):
