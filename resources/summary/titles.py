@@ -47,9 +47,9 @@ def titles(
         joined += [(terms[0], other) for other in terms[2:]]
         options += [_AND.get(vocabulary.language, ", ").join(pair) for pair in joined] + terms
         options += [_shortened(sentence.text) for sentence in said[:8]]
-        options += [option for option in ["…"] if not any(options)]  # nothing but full stops is said
+        options = [option for option in options if option] or ["…"]  # of full stops alone nothing is left
         options += [f"{options[-1]} ({number})" for number in range(2, len(chapters) + 2)]
-        title = next(o for o in map(_capital, options) if 0 < len(o) <= _LONGEST + 5 and o.casefold() not in used)
+        title = next(o for o in map(_capital, options) if len(o) <= _LONGEST + 5 and o.casefold() not in used)
         used.add(title.casefold())
         found.append(title)
     return found

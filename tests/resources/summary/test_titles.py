@@ -73,3 +73,10 @@ def test_a_models_title_is_cleaned(written: str, expected: str) -> None:
 def test_where_nothing_but_full_stops_is_said_there_is_a_title(spoken: Spoken) -> None:
     said = sentences(spoken("... ... ..."))
     assert titles(said, [Stretch(0, len(said), 1.0)], Vocabulary("en")) == ["…"]
+
+
+def test_full_stops_at_the_end_of_a_chapter_are_no_title(spoken: Spoken) -> None:
+    said = sentences(spoken("So. ... So. ... So. ..."))
+    assert [sentence.text for sentence in said] == ["So.", "..."] * 3
+    chapters = [Stretch(at, at + 2, 1.0) for at in (0, 2, 4)]
+    assert titles(said, chapters, Vocabulary("en")) == ["So", "So (2)", "So (3)"]
