@@ -27,7 +27,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from resources.notes.markdown import escape
+from resources.commonmark import escape
 from resources.speech.documents import SENTENCE_END, Segment, Transcript, word_separator
 from resources.timecode import clock
 
