@@ -33,7 +33,7 @@ def test_russian_lecture(repo: Path) -> None:
     letters = [letter for letter in text if letter.isalpha()]
     assert all("а" <= letter.lower() <= "я" or letter.lower() == "ё" for letter in letters)
     with av.open(str(repo / "samples/lecture_ru.mp3")) as container:
-        assert 50 < container.duration / 1e6 < 80
+        assert 50 < container.duration / 1e6 < 80  # "about a minute"
 
 
 def test_song(repo: Path) -> None:

@@ -259,7 +259,7 @@ def test_a_large_file_is_read_over_several_ticks_and_holds_up_no_other(place, wa
         place.tick()
         ticks += 1
         assert ticks < 12
-    assert 4 <= ticks <= 6
+    assert 4 <= ticks <= 6  # 8 MB at 2 MB a tick, and the small file's share
     assert place.run_keys[1] == f"large~{digest[:16]}"
 
 

@@ -38,7 +38,7 @@ FAST = {
 def test_the_learning_rate_rises_to_its_peak_and_falls_to_nothing() -> None:
     share = one_cycle(100, 0.2)
     rates = [share(step) for step in range(101)]
-    assert 0 < rates[0] < 0.05
+    assert 0 < rates[0] < 0.05  # 1/21: the first of 20 steps up
     assert rates[20] == 1.0 == max(rates)
     assert rates[:21] == sorted(rates[:21])
     assert rates[20:] == sorted(rates[20:], reverse=True)

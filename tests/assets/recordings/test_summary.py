@@ -118,7 +118,7 @@ def test_a_summary_is_stored_with_its_preview_and_good_checks(setup: Setup) -> N
     assert event.metadata["faithfulness"].value == 1.0
     assert event.metadata["dropped"].value == event.metadata["unsupported"].value == 0
     assert event.metadata["encoder"].value == "their words (TF-IDF)"
-    assert 0 < event.metadata["compression"].value < 1
+    assert 0 < event.metadata["compression"].value < 1  # a share of the words
     preview = event.metadata["preview"].value
     assert all(bullet.text in preview for bullet in made.bullets)
     assert "**0:00:" in preview

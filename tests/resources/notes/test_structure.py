@@ -76,7 +76,7 @@ def test_contents_of_very_many_chapters_are_thinned_out_evenly(english: Typeset)
     many = tuple(Chapter(number * 3.0, f"Chapter {number}", (), ()) for number in range(100))
     printed = replace(english.printed, chapters=many, origin=replace(english.printed.origin, duration_s=300.0))
     listed = contents(printed)
-    assert 30 <= len(listed) <= 40
+    assert 30 <= len(listed) <= 40  # at most 40; 34 if each is the first that begins 7.5 s later
     assert listed[0].text == "Chapter 0"
     assert int(listed[-1].text.split()[1]) >= 96
     apart = [after.start_s - before.start_s for before, after in itertools.pairwise(listed)]

@@ -146,7 +146,7 @@ def test_without_times_a_sentence_put_in_follows_what_was_said_before(corrected:
     late = base.model_copy(update={"segments": base.segments[1:]})
     first = corrected(late, "Nobody heard this. Five six seven eight.").segments[0]
     assert first.end_s == late.segments[0].start_s, "and what comes first, right before what is said next"
-    assert 0.5 < first.end_s - first.start_s < 3
+    assert 0.5 < first.end_s - first.start_s < 3  # three words, as above
 
 
 def test_json_keeps_its_segments_and_names_of_speakers(corrected: Correct) -> None:

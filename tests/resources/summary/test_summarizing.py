@@ -27,7 +27,7 @@ def test_without_a_model_sentences_are_quoted_and_the_reason_says_why(
     assert summary.language == "en"
     assert all(bullet.text in transcript.text for bullet in summary.bullets)
     assert "TF-IDF" in summary.reason
-    assert 8 <= len(summary.key_terms) <= 15
+    assert 8 <= len(summary.key_terms) <= 15  # what `terms_for` aims at for any length
 
 
 def test_the_same_transcript_gives_the_same_bytes_in_another_process(

@@ -42,7 +42,7 @@ def test_parts_hold_every_sentence_and_no_more_than_fits(
     if room == 10_000:
         assert len(parts) == 2
         spoken_again = sum(words(part.text) for part in parts) - sum(sentence.words for sentence in said)
-        assert 0 < spoken_again <= 0.05 * room
+        assert 0 < spoken_again <= 0.05 * room  # a part begins with the end of the one before
 
 
 def test_a_paragraph_without_blanks_is_cut_to_what_fits(spoken: Spoken) -> None:
@@ -109,7 +109,7 @@ def test_every_part_is_asked_for_once_and_both_requests_name_the_language(talked
     assert [int(re.findall(r"part (\d+) of", request)[0]) for request in maps] == list(range(1, len(maps) + 1))
     assert reduces
     assert all(request.count("English") >= 2 for request in writer.asked)
-    assert 4 <= len(made.bullets) <= 12
+    assert 4 <= len(made.bullets) <= 12  # 12 are wanted, and each of the four groups that are merged has one
     assert len(made.points) > len(made.bullets)
     assert (made.dropped, all(bullet.supported for bullet in made.bullets + made.points)) == ([], True)
 
@@ -162,5 +162,5 @@ def test_where_merging_makes_things_up_the_points_themselves_stand(talked: Calla
         return "- Elephants rehearse pantomime." if request.startswith("Below are notes") else answer
 
     made = written(talked("en", 60), Copying(spoil=spoil))
-    assert 4 <= len(made.bullets) <= 12
+    assert 4 <= len(made.bullets) <= 12  # 12 are wanted, and each of the four groups that are merged has one
     assert {bullet.text for bullet in made.bullets} <= {bullet.text for bullet in made.points}

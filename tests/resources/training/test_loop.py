@@ -98,8 +98,8 @@ def test_it_stops_when_the_loss_no_longer_falls(problem: Any) -> None:
 
 def test_it_stops_at_the_time_limit_and_a_resumed_one_does_not_start_anew(problem: Any, state: Any) -> None:
     training = _fit(problem, state, epochs=10_000, time_limit_s=0.3)
-    # The limit is looked at after each epoch, so there is one; 10,000 would take half a minute at least, 3 ms each.
-    assert 1 <= len(training.epochs) < 10_000
+    # It is looked at after each epoch, so there is one; all would take half a minute at least, 3 ms each.
+    assert 1 <= len(training.epochs) < 10_000  # whatever the machine does in 0.3 s, it is not all of them
     assert "time limit of 0.3 s" in str(training.stopped)
     assert _fit(problem, state, epochs=10_000, time_limit_s=0.3).epochs == training.epochs
 
