@@ -20,6 +20,7 @@ from resources.store.types import File, Text
 from resources.store.upkeep.leftovers import scratches
 
 Materialize = Callable[..., dg.ExecuteInProcessResult]
+Child = Callable[[Callable[[], object]], Callable[[], int]]
 DIGEST = "d" * 64
 
 
@@ -93,14 +94,14 @@ def test_the_folder_for_big_files_is_private_and_goes_with_the_process(root: Pat
     assert not (root / "scratch" / "a").exists()
 
 
-def test_what_a_killed_process_left_is_cleared(root: Path) -> None:
-    pid = os.fork()
-    if pid == 0:
+def test_what_a_killed_process_left_is_cleared(root: Path, child: Child) -> None:
+    def work() -> None:
         scratch = open_scratch(root, "a", "k", DIGEST)
         scratch.put("item", b"x")
         (scratch.path / "half-a-recording").write_bytes(b"x" * 1000)
         os.kill(os.getpid(), signal.SIGKILL)
-    os.waitpid(pid, 0)
+
+    assert child(work)() == -signal.SIGKILL
     assert len(files(root)) == 2
     retry = open_scratch(root, "a", "k", DIGEST)
     assert list(retry.path.iterdir()) == []
@@ -159,7 +160,7 @@ def test_a_value_that_can_not_be_stored_keeps_its_scratch(materialize: Materiali
     assert len(files(root)) == 1
 
 
-def test_many_processes_on_one_scratch(root: Path) -> None:
+def test_many_processes_on_one_scratch(root: Path, child: Child) -> None:
     def work() -> None:
         for number in range(50):
             scratch: Scratch = open_scratch(root, "a", "k", DIGEST)
@@ -169,14 +170,5 @@ def test_many_processes_on_one_scratch(root: Path) -> None:
             if number % 3 == 0:
                 scratch.delete()
 
-    pids = []
-    for _ in range(3):
-        pid = os.fork()
-        if pid == 0:
-            try:
-                work()
-            except BaseException:
-                os._exit(1)
-            os._exit(0)
-        pids.append(pid)
-    assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids] == [0, 0, 0]
+    ended = [child(work) for _ in range(3)]
+    assert [wait() for wait in ended] == [0, 0, 0]

@@ -1,8 +1,6 @@
 """Collection: what nobody needs goes, and whatever the event log knows still loads."""
 
 import os
-import random
-import signal
 import subprocess
 import sys
 import threading
@@ -16,41 +14,25 @@ import pytest
 
 from resources.speech.embedded import embedded_folder
 from resources.store import lock
-from resources.store.artifacts import Artifacts, Expected
+from resources.store.artifacts import Artifacts
 from resources.store.blobs import Blobs
-from resources.store.filesystem import FileSystem, using
-from resources.store.manifests import Manifest, StoredFile, UnreadableStore, write
+from resources.store.manifests import Manifest, StoredFile, write
 from resources.store.scratch import open_scratch
-from resources.store.types import Text
-from resources.store.upkeep import collecting, leftovers
-from resources.store.upkeep.collecting import Ages, Collection, ForeignEventLog, Known, collect
+from resources.store.upkeep import collecting
+from resources.store.upkeep.collecting import Ages, Collection, Known, collect
 from resources.store.upkeep.leftovers import keeps_access_times
-from resources.store.upkeep.references import Owner, references
+from resources.store.upkeep.references import references
 
+Put = Callable[..., str]
+Age = Callable[..., None]
+Log = Callable[..., Known]
+Loaded = Callable[..., object]
+Objects = Callable[[], list[Path]]
 DAY_S = 86_400
 
 
-def known(*paths: str) -> Known:
-    """An event log that names these manifests, each of another asset."""
-    return Known({path: Owner("a", None, "r") for path in paths}, frozenset(paths), frozenset(paths))
-
-
-@pytest.fixture
-def put(artifacts: Artifacts) -> Callable[..., str]:
-    """Store a text under a run; return its manifest's path."""
-
-    def store(text: str, run: str, asset: str = "a", partition: str | None = None) -> str:
-        return artifacts.store(Text(text), asset, partition, run, 0).path
-
-    return store
-
-
-def load(artifacts: Artifacts, path: str, run: str, asset: str = "a", partition: str | None = None) -> object:
-    return artifacts.load(path, Expected(asset, partition, run, None))[0]
-
-
 def test_unknown_and_old_goes_and_the_rest_stays(
-    root: Path, artifacts: Artifacts, put: Callable[..., str], age: Callable[..., None], blobs: Callable[[], list[Path]]
+    root: Path, put: Put, age: Age, blobs: Objects, known: Log, loaded: Loaded
 ) -> None:
     old_known, old_unknown = put("known", "r1"), put("unknown", "r2")
     shared = put("known", "r3")  # the same content as a known one
@@ -64,13 +46,11 @@ def test_unknown_and_old_goes_and_the_rest_stays(
     assert blobs_before == 3
     assert len(blobs()) == 2
     assert references(root).entries.keys() == {old_known, young}
-    assert load(artifacts, old_known, "r1") == "known"
-    assert load(artifacts, young, "r4") == "young"
+    assert loaded(old_known, "r1") == "known"
+    assert loaded(young, "r4") == "young"
 
 
-def test_a_dry_run_lists_the_same_and_deletes_nothing(
-    home: Path, root: Path, put: Callable[..., str], age: Callable[..., None]
-) -> None:
+def test_a_dry_run_lists_the_same_and_deletes_nothing(home: Path, root: Path, put: Put, age: Age, known: Log) -> None:
     cache = home / "cache"
     _litter(root, cache)
     kept, *_ = put("kept", "r0"), [put(f"text {i}", f"r{i}") for i in range(1, 4)]
@@ -113,7 +93,7 @@ def _make_older(folder: Path, days: float) -> None:
             os.utime(path, (time.time() - days * DAY_S, time.time() - days * DAY_S))
 
 
-def test_a_cached_model_in_use_stays_whole_and_an_unused_one_goes_whole(home: Path, root: Path) -> None:
+def test_a_cached_model_in_use_stays_whole_and_an_unused_one_goes_whole(home: Path, root: Path, known: Log) -> None:
     cache = home / "cache"
     root.mkdir()
     for name in ("used/model.bin", "used/config.json", "unused/model.bin", "huggingface/models--u/a", "huggingface/x"):
@@ -131,7 +111,7 @@ def test_a_cached_model_in_use_stays_whole_and_an_unused_one_goes_whole(home: Pa
     assert (cache / "used" / "config.json").read_bytes() == b"cached"
 
 
-def test_a_joined_model_is_joined_again_when_it_is_next_needed(tmp_path: Path) -> None:
+def test_a_joined_model_is_joined_again_when_it_is_next_needed(tmp_path: Path, known: Log) -> None:
     root, cache = tmp_path / "store", tmp_path / "cache"
     root.mkdir()
     folder = embedded_folder("base", cache)
@@ -146,7 +126,7 @@ def test_a_joined_model_is_joined_again_when_it_is_next_needed(tmp_path: Path) -
     assert (folder / "tokenizer.json").exists()
 
 
-def test_a_temporary_file_of_a_living_writer_stays(root: Path, artifacts: Artifacts) -> None:
+def test_a_temporary_file_of_a_living_writer_stays(root: Path, artifacts: Artifacts, known: Log) -> None:
     path = root / "tmp" / "big"
     path.write_bytes(b"half of it")
     os.utime(path, (0, 0))
@@ -163,7 +143,7 @@ def test_a_temporary_file_of_a_living_writer_stays(root: Path, artifacts: Artifa
 
 @pytest.mark.parametrize("held", [True, False], ids=["locked", "unlocked"])
 def test_a_writer_between_mark_and_sweep_loses_nothing(
-    root: Path, put: Callable[..., str], age: Callable[..., None], monkeypatch: pytest.MonkeyPatch, held: bool
+    root: Path, put: Put, age: Age, monkeypatch: pytest.MonkeyPatch, held: bool, known: Log
 ) -> None:
     """It finds an old object nobody names, uses it, and writes its manifest while the collector is at work.
 
@@ -202,7 +182,7 @@ def test_a_writer_between_mark_and_sweep_loses_nothing(
     assert done.objects.count == (0 if held else 1)
 
 
-def test_what_became_known_since_the_mark_stays(root: Path, put: Callable[..., str], age: Callable[..., None]) -> None:
+def test_what_became_known_since_the_mark_stays(root: Path, put: Put, age: Age, known: Log) -> None:
     """An old version may be made the latest again while the mark goes on."""
     latest, restored = put("latest", "r0"), put("restored", "r1")
     age()
@@ -212,201 +192,14 @@ def test_what_became_known_since_the_mark_stays(root: Path, put: Callable[..., s
     assert references(root).entries.keys() == {latest, restored}
 
 
-def test_no_object_goes_while_a_manifest_that_stays_is_damaged(
-    root: Path, artifacts: Artifacts, put: Callable[..., str], age: Callable[..., None], blobs: Callable[[], list[Path]]
-) -> None:
-    damaged, sound, unknown = put("one", "r1", "notes", "k~1"), put("two", "r2"), put("three", "r3")
-    content = (root / damaged).read_bytes()
-    (root / damaged).chmod(0o644)
-    (root / damaged).write_bytes(content[:-9])
-    age()
-    log = known(damaged, sound)
-    for dry_run in (True, False):
-        done = collect(root, lambda: log, dry_run=dry_run)
-        assert done.objects.count == 0
-        assert done.manifests.names == (unknown,)  # costs nothing: its object goes the next time
-        ((path, problem),) = done.unreadable.items()
-        assert path == damaged
-        assert "back from a backup" in problem
-    assert len(blobs()) == 3
-    (root / damaged).write_bytes(content)  # the backup
-    assert collect(root, lambda: log, dry_run=False).objects.count == 1
-    assert load(artifacts, damaged, "r1", "notes", "k~1") == "one"
-
-
-def test_a_damaged_manifest_nobody_knows_goes_like_any_other(
-    root: Path, put: Callable[..., str], age: Callable[..., None]
-) -> None:
-    kept, damaged = put("one", "r1"), put("two", "r2")
-    (root / damaged).chmod(0o644)
-    (root / damaged).write_bytes(b"{")
-    assert collect(root, lambda: known(kept), dry_run=False).unreadable.keys() == {damaged}  # young: it may be needed
-    age()
-    done = collect(root, lambda: known(kept), dry_run=False)
-    assert done.manifests.names == (damaged,)
-    assert done.objects.count == 1
-    assert not done.unreadable
-
-
-def test_an_event_log_that_does_not_fit_the_store_is_refused(
-    root: Path, put: Callable[..., str], age: Callable[..., None], blobs: Callable[[], list[Path]]
-) -> None:
-    paths = [put(f"text {i}", f"r{i}") for i in range(5)]
-    age()
-    for log in (known(), known("assets/other/@all/r-0.json"), known(*paths[:2])):
-        for dry_run in (True, False):
-            with pytest.raises(ForeignEventLog, match="trust_event_log: true"):
-                collect(root, lambda log=log: log, dry_run=dry_run)  # type: ignore[misc]
-    assert len(blobs()) == 5
-    assert collect(root, lambda: known(*paths[:3]), dry_run=False).manifests.count == 2
-    assert collect(root, known, dry_run=False, trust_event_log=True).objects.count == 3
-    assert not blobs()
-
-
-def test_a_lost_assets_folder_does_not_cost_the_objects(
-    root: Path, put: Callable[..., str], age: Callable[..., None], blobs: Callable[[], list[Path]]
-) -> None:
-    paths = [put(f"text {i}", f"r{i}") for i in range(3)]
-    age()
-    (root / "assets").rename(root / "elsewhere")
-    with pytest.raises(ForeignEventLog, match="from a backup"):
-        collect(root, lambda: known(*paths), dry_run=False)
-    assert len(blobs()) == 3
-    (root / "elsewhere").rename(root / "assets")
-    assert collect(root, lambda: known(*paths), dry_run=False).bytes == 0
-
-
-def test_a_store_that_was_never_used_has_nothing_to_collect(home: Path) -> None:
+def test_a_store_that_was_never_used_has_nothing_to_collect(home: Path, known: Log) -> None:
     done = collect(home / "none", known, cache=home / "neither", dry_run=False)
     assert isinstance(done, Collection)
     assert done.bytes == 0
     assert not (home / "none").exists()
 
 
-class Killed(FileSystem):
-    """Ends its process with SIGKILL in place of the n-th call that deletes a name or syncs a folder."""
-
-    def __init__(self, n: int) -> None:
-        self.left = n
-
-    def unlink(self, path: Path) -> None:
-        self._count()
-        super().unlink(path)
-
-    def sync_folder(self, folder: Path) -> None:
-        self._count()
-        super().sync_folder(folder)
-
-    def _count(self) -> None:
-        self.left -= 1
-        if not self.left:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_killed_at_any_moment_it_leaves_a_store_in_which_all_that_is_known_loads(
-    root: Path, artifacts: Artifacts, put: Callable[..., str], age: Callable[..., None], blobs: Callable[[], list[Path]]
-) -> None:
-    chance, garbage, killed = random.Random(7), 20, 0
-    kept = {put(f"kept {i}", f"k{i}"): f"k{i}" for i in range(3)}
-    for turn in range(60):
-        for i in range(garbage):
-            put(f"garbage {turn} {i}", f"g{turn}-{i}")
-        age()
-        pid = os.fork()
-        if not pid:
-            try:
-                with using(Killed(chance.randint(1, 2 * garbage + 1))):
-                    collect(root, lambda: known(*kept), dry_run=False, trust_event_log=True)
-            finally:
-                os._exit(0)
-        killed += os.WIFSIGNALED(os.waitpid(pid, 0)[1])
-        # No manifest is left, known or not, without its object: manifests went first.
-        assert references(root).by_digest().keys() <= {path.name for path in blobs()}
-        for path, run in kept.items():
-            assert load(artifacts, path, run) == f"kept {run[1:]}"
-    assert killed == 60
-    collect(root, lambda: known(*kept), dry_run=False, trust_event_log=True)
-    assert len(blobs()) == 3
-
-
-class Noted(FileSystem):
-    """Notes which folder each name was deleted from, and which folders were synced."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self.calls: list[tuple[str, str]] = []
-
-    def unlink(self, path: Path) -> None:
-        self.calls.append(("unlink", path.relative_to(self._root).parts[0]))
-        super().unlink(path)
-
-    def sync_folder(self, folder: Path) -> None:
-        self.calls.append(("sync", folder.relative_to(self._root).parts[0]))
-        super().sync_folder(folder)
-
-
-def test_manifests_are_gone_for_good_before_the_first_object_goes(
-    root: Path, put: Callable[..., str], age: Callable[..., None]
-) -> None:
-    for i in range(2):
-        put(f"text {i}", f"r{i}", f"asset{i}")
-    age()
-    noted = Noted(root)
-    with using(noted):
-        collect(root, known, dry_run=False, trust_event_log=True)
-    manifest, synced, gone = ("unlink", "assets"), ("sync", "assets"), ("unlink", "objects")
-    assert noted.calls == [manifest, manifest, synced, synced, gone, gone]
-
-
-def test_a_folder_that_can_not_be_listed_ends_it_before_anything_goes(
-    root: Path, put: Callable[..., str], age: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = put("known", "r1")
-    put("garbage", "r2", asset="b")
-    age()
-    before = sorted(root.rglob("*"))
-    scandir = os.scandir
-
-    def refusing(where: Any) -> Any:
-        if str(where).endswith("assets/a"):
-            raise PermissionError(13, "Permission denied", str(where))
-        return scandir(where)
-
-    monkeypatch.setattr(os, "scandir", refusing)
-    with pytest.raises(UnreadableStore, match=r"assets/a can't be listed \(Permission denied\)"):
-        collect(root, lambda: known(path), dry_run=False, trust_event_log=True)
-    monkeypatch.undo()
-    assert sorted(root.rglob("*")) == before
-
-
-def test_what_vanishes_while_it_is_looked_at_is_no_error(root: Path) -> None:
-    stop = threading.Event()
-    failed: list[Exception] = []
-
-    def churn() -> None:
-        try:
-            while not stop.is_set():
-                scratch = open_scratch(root, "a", "k", "d")
-                scratch.put("item", b"x")
-                scratch.delete()
-        except Exception as error:
-            failed.append(error)
-
-    threads = [threading.Thread(target=churn) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    try:
-        for _ in range(1500):
-            leftovers.scratches(root, before=0, dry_run=True)
-            leftovers.tree_bytes(root / "scratch")
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join(10)
-    assert failed == []
-
-
-def test_offline_no_model_of_a_hub_goes(home: Path, root: Path, artifacts: Artifacts) -> None:
+def test_offline_no_model_of_a_hub_goes(home: Path, root: Path, artifacts: Artifacts, known: Log) -> None:
     cache = home / "cache"
     for name in ("huggingface/models--x/blob", "fonts/face.ttf"):
         (cache / name).parent.mkdir(parents=True)
