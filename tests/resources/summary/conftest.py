@@ -1,14 +1,18 @@
-"""Long transcripts about several subjects, whose changes of subject are known."""
+"""Long transcripts about several subjects, whose changes of subject are known, and tiny models with random weights."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from resources.speech.documents import Transcript
+from resources.summary.writing import MAP, REDUCE
 
 Spoken = Callable[..., Transcript]
+Untrained = Callable[[Path, str, str, int], None]
+CHAT = "{% for message in messages %}<ask>{{ message['content'] }}<say>{% endfor %}"
 
 ENGLISH = {
     "volcano": "magma crater lava eruption ash vent basalt plume caldera tremor pressure gas",
@@ -87,3 +91,86 @@ def talked(spoken: Spoken, talk: Callable[..., tuple[str, list[int]]]) -> Callab
 def repo_text(repo: Path) -> Callable[[str], str]:
     """The text of a file of the repository."""
     return lambda name: (repo / name).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Models this small are slower on several threads, and much slower where the cores are busy."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def short_lecture(spoken: Spoken, lecture: Callable[[str], str]) -> Transcript:
+    """About a minute of the lecture on tides."""
+    return spoken(" ".join(lecture("tides_en").split()[77:250]))
+
+
+@pytest.fixture(scope="session")
+def make_untrained() -> Untrained:
+    """`make_untrained(folder, kind, text, context)`: a model of `kind` (`llama`, `t5`) with random weights that takes
+    `context` tokens, and a tokenizer fitted to `text`."""
+
+    def make(folder: Path, kind: str, text: str, context: int) -> None:
+        import tokenizers
+        import torch
+        import transformers
+
+        torch.manual_seed(1)
+        trained = tokenizers.Tokenizer(tokenizers.models.BPE())
+        trained.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+        trained.decoder = tokenizers.decoders.ByteLevel()
+        trained.train_from_iterator(
+            [text, MAP, REDUCE],
+            tokenizers.trainers.BpeTrainer(
+                vocab_size=1200,
+                special_tokens=["<pad>", "<end>", "<ask>", "<say>"],
+                initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
+                show_progress=False,
+            ),
+        )
+        tokenizer = transformers.PreTrainedTokenizerFast(
+            tokenizer_object=trained, pad_token="<pad>", eos_token="<end>", model_max_length=context
+        )
+        size = {"vocab_size": len(tokenizer), "pad_token_id": 0, "eos_token_id": 1}
+        if kind == "llama":
+            tokenizer.chat_template = CHAT
+            model: Any = transformers.LlamaForCausalLM(
+                transformers.LlamaConfig(
+                    **size,
+                    bos_token_id=None,
+                    hidden_size=64,
+                    intermediate_size=128,
+                    num_hidden_layers=2,
+                    num_attention_heads=4,
+                    max_position_embeddings=context,
+                )
+            )
+        else:
+            model = transformers.T5ForConditionalGeneration(
+                transformers.T5Config(
+                    **size,
+                    d_model=96,
+                    d_kv=24,
+                    d_ff=192,
+                    num_layers=2,
+                    num_heads=4,
+                    decoder_start_token_id=0,
+                    dropout_rate=0,
+                )
+            )
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+    return make
+
+
+@pytest.fixture
+def untrained(tmp_path: Path, short_lecture: Transcript, make_untrained: Untrained) -> Path:
+    """The folder of a decoder with random weights that takes 600 tokens."""
+    make_untrained(tmp_path, "llama", short_lecture.text, 600)
+    return tmp_path

@@ -1,12 +1,14 @@
 """Real, tiny models: trained here, on the very requests they will get, until they answer them by heart."""
 
-import importlib.util
 import itertools
+import json
 import logging
 import re
-from collections.abc import Callable, Iterator, Sequence
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,26 +23,12 @@ from resources.summary.support import Support
 from resources.summary.transformers_models import TransformersWriter
 from resources.summary.vocabulary import Vocabulary
 from resources.summary.writer import Answer, WriterFailed
-from resources.summary.writing import MAP, REDUCE, write
+from resources.summary.writing import write
 
-Spoken = Callable[..., Transcript]
+Untrained = Callable[[Path, str, str, int], None]
 Answers = dict[str, str]
 LOG = logging.getLogger(__name__)
-CHAT = "{% for message in messages %}<ask>{{ message['content'] }}<say>{% endfor %}"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Models this small are slower on several threads, and much slower where the cores are busy."""
-    if importlib.util.find_spec("torch") is None:
-        yield
-        return
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = [pytest.mark.train, pytest.mark.usefixtures("one_thread")]
 
 
 class Kept(dict[str, bytes]):
@@ -48,59 +36,6 @@ class Kept(dict[str, bytes]):
 
     def put(self, name: str, content: bytes) -> None:
         self[name] = content
-
-
-def make_untrained(folder: Path, kind: str, text: str, context: int) -> None:
-    """A model of `kind` with random weights that takes `context` tokens, and a tokenizer fitted to `text`."""
-    import tokenizers
-    import torch
-    import transformers
-
-    torch.manual_seed(1)
-    trained = tokenizers.Tokenizer(tokenizers.models.BPE())
-    trained.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    trained.decoder = tokenizers.decoders.ByteLevel()
-    trained.train_from_iterator(
-        [text, MAP, REDUCE],
-        tokenizers.trainers.BpeTrainer(
-            vocab_size=1200,
-            special_tokens=["<pad>", "<end>", "<ask>", "<say>"],
-            initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
-            show_progress=False,
-        ),
-    )
-    tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=trained, pad_token="<pad>", eos_token="<end>", model_max_length=context
-    )
-    size = {"vocab_size": len(tokenizer), "pad_token_id": 0, "eos_token_id": 1}
-    if kind == "llama":
-        tokenizer.chat_template = CHAT
-        model: Any = transformers.LlamaForCausalLM(
-            transformers.LlamaConfig(
-                **size,
-                bos_token_id=None,
-                hidden_size=64,
-                intermediate_size=128,
-                num_hidden_layers=2,
-                num_attention_heads=4,
-                max_position_embeddings=context,
-            )
-        )
-    else:
-        model = transformers.T5ForConditionalGeneration(
-            transformers.T5Config(
-                **size,
-                d_model=96,
-                d_kv=24,
-                d_ff=192,
-                num_layers=2,
-                num_heads=4,
-                decoder_start_token_id=0,
-                dropout_rate=0,
-            )
-        )
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
 
 
 class Teacher(TransformersWriter):
@@ -163,18 +98,16 @@ def teach(folder: Path, answers: Answers) -> None:
     model.eval().save_pretrained(folder)
 
 
-@pytest.fixture(scope="module")
-def short_lecture(spoken: Spoken, lecture: Callable[[str], str]) -> Transcript:
-    return spoken(" ".join(lecture("tides_en").split()[77:250]))
-
-
 @pytest.fixture(scope="module", params=["llama", "t5"])
 def taught(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, short_lecture: Transcript
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    short_lecture: Transcript,
+    make_untrained: Untrained,
 ) -> tuple[Path, list[str]]:
     """A trained model's folder, and the bullets it was taught to give for `short_lecture`."""
     folder = tmp_path_factory.mktemp(request.param)
-    make_untrained(folder, request.param, short_lecture.text, context=330)
+    make_untrained(folder, request.param, short_lecture.text, 330)
     teacher = Teacher(request.param, folder, "cpu")
     teacher.answers = {}
     said = sentences(short_lecture)
@@ -185,7 +118,6 @@ def taught(
     return folder, [bullet.text for bullet in made.bullets]
 
 
-@pytest.mark.train
 def test_a_model_by_path_writes_the_summary(taught: tuple[Path, list[str]], short_lecture: Transcript) -> None:
     folder, expected = taught
     steps: list[Step] = []
@@ -202,7 +134,6 @@ def test_a_model_by_path_writes_the_summary(taught: tuple[Path, list[str]], shor
     assert steps[-1].done == steps[-1].total >= 2
 
 
-@pytest.mark.train
 def test_kept_answers_are_not_asked_for_again(
     taught: tuple[Path, list[str]], short_lecture: Transcript, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,20 +150,12 @@ def test_kept_answers_are_not_asked_for_again(
     assert summarizer.summarize(short_lecture, LOG, kept) == first
 
 
-@pytest.mark.train
-def test_an_interruption_stops_the_model_between_two_tokens(tmp_path: Path, short_lecture: Transcript) -> None:
-    import signal
-    import threading
-    import time
-
-    make_untrained(tmp_path, "llama", short_lecture.text, context=600)
-    import json
-
+def test_an_interruption_stops_the_model_between_two_tokens(untrained: Path) -> None:
     # Without an end-of-text token this model talks until it is stopped.
     for name in ("config.json", "generation_config.json"):
-        held = json.loads((tmp_path / name).read_text())
-        (tmp_path / name).write_text(json.dumps({**held, "eos_token_id": None, "pad_token_id": 0}))
-    writer = TransformersWriter("endless", tmp_path, "cpu")
+        held = json.loads((untrained / name).read_text())
+        (untrained / name).write_text(json.dumps({**held, "eos_token_id": None, "pad_token_id": 0}))
+    writer = TransformersWriter("endless", untrained, "cpu")
     writer._answer_limit = 10**6
     writer._model.config.max_position_embeddings = 10**6
     started = time.monotonic()
@@ -242,41 +165,36 @@ def test_an_interruption_stops_the_model_between_two_tokens(tmp_path: Path, shor
     assert time.monotonic() - started < 10
 
 
-@pytest.mark.train
-def test_a_part_without_an_answer_is_an_error(tmp_path: Path, short_lecture: Transcript) -> None:
+def test_a_part_without_an_answer_is_an_error(untrained: Path, short_lecture: Transcript) -> None:
     """A model whose every token is the end of the text says nothing, however often it is asked."""
     import torch
     import transformers
 
-    make_untrained(tmp_path, "llama", short_lecture.text, context=600)
-    model = transformers.LlamaForCausalLM.from_pretrained(tmp_path)
+    model = transformers.LlamaForCausalLM.from_pretrained(untrained)
     with torch.no_grad():
         model.lm_head.weight.zero_()
     model.generation_config.suppress_tokens = [token for token in range(model.config.vocab_size) if token != 1]
-    model.save_pretrained(tmp_path)
+    model.save_pretrained(untrained)
     with pytest.raises(WriterFailed, match=r"no points for part 1 of \d"):
-        Summarizer(model=str(tmp_path), device="cpu", offline=True).summarize(short_lecture, LOG)
+        Summarizer(model=str(untrained), device="cpu", offline=True).summarize(short_lecture, LOG)
 
 
-@pytest.mark.train
 @pytest.mark.parametrize("name", ["nobody/no-such-model", "/no/such/folder", "not a name!"])
 def test_a_model_that_is_nowhere_is_named(short_lecture: Transcript, tmp_path: Path, name: str) -> None:
     with pytest.raises(MissingModel, match=re.escape(name)):
         Summarizer(model=name, cache=str(tmp_path), offline=True).summarize(short_lecture, LOG)
 
 
-@pytest.mark.train
 def test_a_folder_without_a_model_is_named(short_lecture: Transcript, tmp_path: Path) -> None:
     with pytest.raises(MissingModel, match="can't be loaded"):
         Summarizer(model=str(tmp_path), offline=True).summarize(short_lecture, LOG)
 
 
-def make_parrot(folder: Path, phrase: str, text: str) -> None:
-    """A model that says `phrase` whatever it is asked: each of its tokens is followed by the next one of the phrase."""
+def teach_parrot(folder: Path, phrase: str) -> None:
+    """Make the model in `folder` say `phrase` whatever it is asked: each of its tokens is followed by the next one."""
     import torch
     import transformers
 
-    make_untrained(folder, "llama", f"{text} {phrase}", context=2048)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     size = len(tokenizer)
     config = transformers.LlamaConfig(
@@ -305,14 +223,15 @@ def make_parrot(folder: Path, phrase: str, text: str) -> None:
     model.save_pretrained(folder)
 
 
-@pytest.mark.train
 def test_a_sentence_in_the_last_minute_of_two_hours_reaches_the_summary(
-    tmp_path: Path, talked: Callable[..., Transcript]
+    tmp_path: Path, talked: Callable[..., Transcript], make_untrained: Untrained
 ) -> None:
     """With a model that speaks of the first minutes whatever it is given."""
     marker = "Remember: the exam is on the fourteenth of May in room two hundred and twelve."
     transcript = talked("en", 120, marker)
-    make_parrot(tmp_path, "- Magma makes lava under a volcano.", transcript.text[:4000])
+    phrase = "- Magma makes lava under a volcano."
+    make_untrained(tmp_path, "llama", f"{transcript.text[:4000]} {phrase}", 2048)
+    teach_parrot(tmp_path, phrase)
     made = Summarizer(model=str(tmp_path), device="cpu", encoder="none", offline=True).summarize(transcript, LOG)
     points = [point for chapter in made.chapters for point in chapter.points]
     assert marker in [bullet.text for bullet in [*made.bullets, *points]]
@@ -331,63 +250,16 @@ def in_one_batch_as_alone(writer: TransformersWriter, text: str) -> list[Answer]
     return alone
 
 
-@pytest.mark.train
 def test_a_decoder_answers_requests_of_any_length_in_one_batch_as_alone(
-    tmp_path: Path, short_lecture: Transcript
+    untrained: Path, short_lecture: Transcript
 ) -> None:
-    make_untrained(tmp_path, "llama", short_lecture.text, context=600)
-    found = in_one_batch_as_alone(TransformersWriter("tiny", tmp_path, "cpu"), short_lecture.text)
+    found = in_one_batch_as_alone(TransformersWriter("tiny", untrained, "cpu"), short_lecture.text)
     assert len({answer.text for answer in found}) > 1
 
 
-@pytest.mark.train
 @pytest.mark.parametrize("taught", ["t5"], indirect=True)
 def test_an_encoder_and_decoder_answers_in_one_batch_as_alone(
     taught: tuple[Path, list[str]], short_lecture: Transcript
 ) -> None:
     found = in_one_batch_as_alone(TransformersWriter("tiny", taught[0], "cpu"), short_lecture.text)
     assert all(answer.text for answer in found)
-
-
-@pytest.mark.train
-def test_out_of_memory_halves_the_batch_then_moves_to_the_cpu(
-    tmp_path: Path, short_lecture: Transcript, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import torch
-
-    make_untrained(tmp_path, "llama", short_lecture.text, context=600)
-    writer = TransformersWriter("tiny", tmp_path, "auto")
-    requests = [f"{number} Moons pull." for number in range(8)]
-    alone = [writer.ask([request], 6)[0] for request in requests]
-    writer.batch, writer._device = 8, "cuda:0"  # what it believes; the memory below is as small as it gets
-    generate, sizes = writer._model.generate, []
-
-    def short_of_memory(**inputs: Any) -> Any:
-        sizes.append(len(inputs["input_ids"]))
-        if writer._device != "cpu":
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return generate(**inputs)
-
-    monkeypatch.setattr(writer._model, "generate", short_of_memory)
-    assert writer.ask(requests, 6) == alone
-    assert sizes[:5] == [8, 4, 2, 1, 1]
-    assert writer.where == "cpu, float32, after a step to batch 4 and batch 2 and batch 1 and the CPU"
-
-
-@pytest.mark.train
-def test_a_device_that_was_asked_for_is_not_left(
-    tmp_path: Path, short_lecture: Transcript, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import torch
-
-    make_untrained(tmp_path, "llama", short_lecture.text, context=600)
-    writer = TransformersWriter("tiny", tmp_path, "cpu")
-    writer.batch, writer._device = 2, "cuda:0"
-
-    def no_memory(**_: Any) -> Any:
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    monkeypatch.setattr(writer._model, "generate", no_memory)
-    with pytest.raises(torch.OutOfMemoryError):
-        writer.ask(["One Moon.", "Two Moons."], 6)
-    assert writer.batch == 1
