@@ -70,7 +70,7 @@ def members(path: Path, limits: Limits | None = None) -> Iterator[Member]:
         raise BadInput(f"{path.name} holds something that may not be in an archive: {error}.", _GOOD_COPY) from error
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, gzip.BadGzipFile, EOFError) as error:
         raise BadInput(f"{path.name} is no archive, or it is damaged ({error}).", _GOOD_COPY) from error
-    except (RuntimeError, NotImplementedError) as error:  # of zipfile: a password, a method it does not have
+    except RuntimeError as error:  # zipfile's answer to a password, or to a method that it lacks
         raise BadInput(f"{path.name} can't be unpacked: {error}.", "Pack it anew, without a password.") from error
 
 

@@ -155,3 +155,20 @@ def test_a_flipped_byte_in_a_zip_is_found(tmp_path: Path) -> None:
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(MissingOriginal):
         list(members(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"), [(8, 1, "password"), (10, 97, "compression")], ids=["flags", "method"]
+)
+def test_a_zip_with_a_password_or_an_unknown_method_is_refused(
+    tmp_path: Path, field: int, value: int, said: str
+) -> None:
+    """The field lies so far into a member's entry of the central directory (APPNOTE 4.3.12); 97 is WavPack."""
+    path = tmp_path / "locked.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.txt", b"secret")
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + field] = value
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match=f"locked.zip can't be unpacked: .*{said}"):
+        list(members(path))
