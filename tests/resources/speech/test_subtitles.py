@@ -1,3 +1,5 @@
+"""Subtitles: cues that can be read in time, and two formats that read back."""
+
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -5,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resources.speech.documents import Segment, Transcript, Word
+from resources.speech.documents import Transcript, Word
 from resources.speech.subtitles import (
     LINE,
     LINES,
@@ -20,31 +22,7 @@ from resources.speech.subtitles import (
     width,
 )
 
-
-def _transcript(words: list[Word], duration_s: float, language: str = "en") -> Transcript:
-    segments = words and [
-        Segment(
-            start_s=words[0].start_s,
-            end_s=words[-1].end_s,
-            text="text",
-            words=words,
-            avg_logprob=-0.2,
-            no_speech_prob=0,
-            compression_ratio=1,
-        )
-    ]
-    return Transcript(
-        language=language,
-        language_probability=1,
-        duration_s=duration_s,
-        segments=segments,
-        model="base",
-        model_source="embedded",
-        device="cpu",
-        compute_type="int8",
-        reason="",
-        settings={},
-    )
+Worded = Callable[..., Transcript]
 
 
 def _word(start_s: float, end_s: float, text: str) -> Word:
@@ -65,23 +43,23 @@ def test_a_lecture_reads_well(lecture: Callable[[str], str], spoken: Callable[..
     assert ending >= 0.7 * sentences, "most sentences end where a cue ends"
 
 
-def test_a_cue_stays_long_enough_to_read_where_there_is_room() -> None:
-    (cue,) = cues_of(_transcript([_word(2, 2.2, "Incomprehensibilities")], 10))
+def test_a_cue_stays_long_enough_to_read_where_there_is_room(worded: Worded) -> None:
+    (cue,) = cues_of(worded([_word(2, 2.2, "Incomprehensibilities")], duration_s=10))
     assert (cue.start_s, cue.end_s) == (2, pytest.approx(2 + 21 / 17, abs=0.001))
-    (cue,) = cues_of(_transcript([_word(2, 2.2, "Incomprehensibilities")], 2.2))
+    (cue,) = cues_of(worded([_word(2, 2.2, "Incomprehensibilities")], duration_s=2.2))
     assert (cue.start_s, cue.end_s) == (1.2, 2.2)
 
 
-def test_a_word_longer_than_a_line_is_divided() -> None:
+def test_a_word_longer_than_a_line_is_divided(worded: Worded) -> None:
     address = "https://example.org/" + "x" * 100
-    cues = cues_of(_transcript([_word(0, 6, address)], 10))
+    cues = cues_of(worded([_word(0, 6, address)], duration_s=10))
     assert "".join("".join(cue.lines) for cue in cues) == address
     assert all(width(line) <= LINE for cue in cues for line in cue.lines)
 
 
-def test_wide_characters_fill_a_line_twice_as_fast() -> None:
+def test_wide_characters_fill_a_line_twice_as_fast(worded: Worded) -> None:
     words = [_word(i * 0.2, i * 0.2 + 0.2, "水") for i in range(100)]
-    lines = [line for cue in cues_of(_transcript(words, 20, "ja")) for line in cue.lines]
+    lines = [line for cue in cues_of(worded(words, language="ja")) for line in cue.lines]
     assert "".join(lines) == "水" * 100
     assert max(map(len, lines)) <= LINE / 2
 
@@ -94,14 +72,14 @@ texts = st.text(st.characters(codec="utf-8", exclude_categories=("Z", "C")), min
     st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 9000), texts), max_size=60), st.sampled_from(["en", "zh"])
 )
 def test_whatever_the_transcript_cues_keep_their_rules_and_both_formats_read_back(
-    said: list[tuple[int, int, str]], language: str
+    worded: Worded, said: list[tuple[int, int, str]], language: str
 ) -> None:
     words, now = [], 0
     for pause, length, text in said:
         words.append(_word((now + pause) / 1000, (now + pause + length) / 1000, text))
         now += pause + length
     duration_s = max(now / 1000, 1.0)
-    cues = cues_of(_transcript(words, duration_s, language))
+    cues = cues_of(worded(words, language=language, duration_s=duration_s))
     separator = " " if language == "en" else ""
     written = separator.join(separator.join(cue.lines) for cue in cues).replace(" ", "")
     assert written.replace("-->", "->") == "".join(word.text for word in words).replace(" ", "").replace("-->", "->")
@@ -114,9 +92,9 @@ def test_whatever_the_transcript_cues_keep_their_rules_and_both_formats_read_bac
 
 
 @pytest.mark.parametrize("texts", [("A", "-->", "B"), ("A", "--", ">B")])
-def test_what_players_take_for_times_is_in_no_cue(texts: tuple[str, ...]) -> None:
+def test_what_players_take_for_times_is_in_no_cue(worded: Worded, texts: tuple[str, ...]) -> None:
     words = [_word(number, number + 1, text) for number, text in enumerate(texts)]
-    cues = cues_of(_transcript(words, 5.0, "zh"))
+    cues = cues_of(worded(words, language="zh", duration_s=5.0))
     assert [cue.lines for cue in cues] == [("A->B",)]
     assert read_srt(srt(cues)) == read_vtt(vtt(cues)) == cues
 
