@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from assets.tweets import bpe, prefixes
-from assets.tweets.chunked_loss import IGNORED, LOGITS, cross_entropy_sum
+from assets.tweets.chunked_loss import IGNORED, cross_entropy_sum, positions_at_once
 from assets.tweets.lstm_generation import generate
 from assets.tweets.lstm_recipe import LstmRecipe
 from assets.tweets.network import TweetLSTM
@@ -85,7 +85,8 @@ class LstmModule(TrainedModule):
         """The negative log-likelihoods of all targets that are no filling, summed."""
         hidden, _ = self.network(batch["ids"])
         wanted = batch["targets"].masked_fill(filling(batch), IGNORED)
-        return cross_entropy_sum(hidden, wanted, self.network.logits, max(1, LOGITS // self.network.vocabulary))
+        chunk = positions_at_once(self.network.vocabulary, hidden.device)
+        return cross_entropy_sum(hidden, wanted, self.network.logits, chunk)
 
     def take_tallies(self) -> dict[str, float]:
         """Each loss, and the perplexity that it means: the mean of the former is not the mean of the latter."""

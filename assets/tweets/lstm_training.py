@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from assets.tweets import bpe, packing
-from assets.tweets.chunked_loss import IGNORED, LOGITS, cross_entropy_sum
+from assets.tweets.chunked_loss import IGNORED, cross_entropy_sum, positions_at_once
 from assets.tweets.lstm_card import LstmCard
 from assets.tweets.lstm_module import Completions, LstmModule
 from assets.tweets.lstm_recipe import CODE_VERSION, LstmRecipe
@@ -145,11 +145,11 @@ def network_of(checkpoint: Checkpoint, device: str) -> TweetLSTM:
 @torch.inference_mode()
 def nats_per_token(network: TweetLSTM, rows: Tensor, used: Tensor, batch_size: int) -> float:
     """The mean negative log-likelihood over all tokens of packed rows, in float32 whatever the training was in."""
-    total = 0.0
+    total, chunk = 0.0, positions_at_once(network.vocabulary, rows.device)
     for batch in validation_batches(rows, used, batch_size):
         hidden, _ = network(batch["ids"])
         wanted = batch["targets"].masked_fill(filling(batch), IGNORED)
-        total += float(cross_entropy_sum(hidden, wanted, network.logits, max(1, LOGITS // network.vocabulary)))
+        total += float(cross_entropy_sum(hidden, wanted, network.logits, chunk))
     return total / int(used.sum())
 
 
