@@ -21,7 +21,7 @@ from resources.store import records
 from resources.store.codecs import OutdatedArtifact
 from resources.store.io_manager import ArtifactStore
 from resources.store.records import Record
-from resources.store.types import Checkpoint, Tensors
+from resources.store.types import Checkpoint, Table, Tensors
 from resources.tracking import Tracking
 from resources.training.documents import Card, Evaluation
 from resources.training.plots import as_markdown, curves
@@ -35,13 +35,13 @@ UNUSABLE = (CorruptArtifact, MissingArtifact, OutdatedArtifact)
 """What an earlier value may be without harm to a new one: damaged, gone, or of an earlier version of this program."""
 
 
-def dataset_version(instance: dg.DagsterInstance, product: str, partition: str | None = None) -> str:
-    """The data version of the product's dataset, or of one partition of it, as it is now.
+def current_version(instance: dg.DagsterInstance, asset: str, partition: str | None = None) -> str:
+    """The data version, as it is now, of an asset that something learns from, or of one partition of it.
 
     Raises: MissingArtifact if it was never made; BadInput if a check refused it.
     """
-    key = dg.AssetKey(f"{product}_dataset")
-    name = titled(f"{product}_dataset", partition)
+    key = dg.AssetKey(asset)
+    name = titled(asset, partition)
     record = records.latest(instance, key, partition)
     if record is None or record.digest is None:
         raise MissingArtifact(f"{name} was never made.", f"Materialize {name} first.")
@@ -53,17 +53,28 @@ def dataset_version(instance: dg.DagsterInstance, product: str, partition: str |
     return record.digest
 
 
+def dataset_version(instance: dg.DagsterInstance, product: str, partition: str | None = None) -> str:
+    """`current_version` of the product's dataset, or of one partition of it."""
+    return current_version(instance, f"{product}_dataset", partition)
+
+
 def learned_from(
-    context: dg.AssetExecutionContext, product: str, dataset: Tensors, partition: str | None = None
+    context: dg.AssetExecutionContext,
+    product: str,
+    dataset: Tensors | Table,
+    partition: str | None = None,
+    *,
+    asset: str | None = None,
 ) -> str:
     """The data version of the dataset (of one partition of it) that this step was given.
 
+    `asset` is its name where that is not `<product>_dataset`.
     Raises: BadInput if a check refused it, or it is not the newest any more.
     """
-    version = dataset_version(context.instance, product, partition)
+    asset = asset or f"{product}_dataset"
+    version = current_version(context.instance, asset, partition)
     if dataset.data_version != version:
-        name = titled(f"{product}_dataset", partition)
-        raise BadInput(f"{name} was made anew while this run waited.", "Run it again.")
+        raise BadInput(f"{titled(asset, partition)} was made anew while this run waited.", "Run it again.")
     return version
 
 
