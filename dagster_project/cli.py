@@ -169,47 +169,65 @@ def backfill(
 
 @app.command()
 def train(
-    product: Annotated[str, typer.Argument(help="cifar10 or housing.")],
+    product: Annotated[str, typer.Argument(help="cifar10, housing, sentiment or tweets.")],
     preset: Annotated[
-        str | None, typer.Option(help="An entry of the product's presets.yaml; without it, the machine's default.")
+        list[str] | None,
+        typer.Option(help="An entry of the product's presets (tweets: one of each kind); else the machine's default."),
     ] = None,
     data: Annotated[
         str | None, typer.Option(help="Where the dataset comes from: an archive, a folder or a file of it.")
+    ] = None,
+    fields: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="sentiment: how a file is read, or learned from."),
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Train the preset anew, also if it is up to date.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what the libraries print as well.")] = False,
 ) -> None:
     """Make a product's dataset if it is missing, train a preset and the baselines, and choose the champion.
 
-    What is there and up to date is not made again, and a command that was stopped goes on at the last epoch. The path
-    of the verdict goes to standard output, everything else to standard error.
+    For sentiment, every file is a dataset with a champion of its own; tweets end in a comparison. What is there and up
+    to date is not made again, and a command that was stopped goes on at the last epoch. The path of the verdict goes to
+    standard output, everything else to standard error.
     """
     settings = _settings()
 
     def work(interrupts: Interrupts) -> bool:
         from dagster_project.commands import train as command
 
-        return command.train(settings, product, preset, data=data, again=again, verbose=verbose, interrupts=interrupts)
+        return command.train(
+            settings, product, preset or [], data=data, fields=fields or [], again=again, verbose=verbose,
+            interrupts=interrupts,
+        )  # fmt: skip
 
     _stoppable(work)
 
 
 @app.command()
 def infer(
-    product: Annotated[str, typer.Argument(help="cifar10 or housing.")],
-    paths: Annotated[list[str], typer.Argument(help="Files, or folders with all in them.")],
+    product: Annotated[str, typer.Argument(help="cifar10, housing, sentiment or tweets.")],
+    paths: Annotated[list[str] | None, typer.Argument(help="Files, or folders with all in them.")] = None,
+    prompt: Annotated[
+        list[str] | None, typer.Option(help="tweets: the beginning of one, instead of a file; may be repeated.")
+    ] = None,
     checkpoint: Annotated[
-        str, typer.Option(help="`champion`, a preset, or the first digits of a checkpoint's digest.")
-    ] = "champion",
+        str | None,
+        typer.Option(help="`champion`, a preset, or a checkpoint's first digits; else the best there is."),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what the libraries print as well.")] = False,
 ) -> None:
     """Predict for files by a product's champion, or by another checkpoint, and print where the predictions are."""
+    if not paths and not prompt:
+        raise typer.BadParameter("Name files or folders, or for tweets give --prompt.")
     settings = _settings()
 
     def work(interrupts: Interrupts) -> bool:
         from dagster_project.commands import infer as command
 
-        return command.infer(settings, product, paths, checkpoint=checkpoint, verbose=verbose, interrupts=interrupts)
+        return command.infer(
+            settings, product, paths or [], prompts=prompt or [], checkpoint=checkpoint, verbose=verbose,
+            interrupts=interrupts,
+        )  # fmt: skip
 
     _stoppable(work)
 

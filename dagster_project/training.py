@@ -5,7 +5,7 @@ Belongs here: what follows from a product's presets.yaml. Does not belong here: 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from assets.cifar10.card import Cifar10Card
 from assets.cifar10.recipe import Cifar10Recipe
 from assets.housing.card import HousingCard
 from assets.housing.recipe import HousingRecipe
+from assets.sentiment import choosing as sentiment_choosing
 from assets.sentiment.card import SentimentCard
 from assets.sentiment.recipe import SentimentRecipe
 from assets.tweets.lstm_card import LstmCard
@@ -26,9 +27,10 @@ from dagster_project import partitions
 from dagster_project.settings import PROJECT_ROOT, Settings
 from resources.errors import BadInput
 from resources.intake.batch_events import Batches
-from resources.training import presets
+from resources.training import choosing, presets
 from resources.training.documents import Card
 from resources.training.recipe import Recipe
+from sensors.sentiment import SENTIMENT_QUESTIONS
 from sensors.training import CIFAR10_IMAGES, HOUSING_FILES, HOUSING_QUESTIONS
 
 
@@ -128,6 +130,26 @@ SENTIMENT = Presets("sentiment", SentimentRecipe, SentimentCard)
 
 NAMES = (*(product.name for product in PRODUCTS), SENTIMENT.product, LSTM.product)
 """What `scriptorium train` and `scriptorium infer` know."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What `scriptorium infer` asks: by which files, and `find`, which raises BadInput for a checkpoint there is not.
+
+    `best` is the name of the checkpoint that is asked where none is named.
+    """
+
+    questions: Batches
+    find: Callable[[dg.DagsterInstance, str], object]
+    best: str = choosing.CHAMPION
+
+
+def asked(name: str) -> Asked:
+    """What is asked of the product called `name`. Raises: BadInput, listing those there are."""
+    if name == SENTIMENT.product:
+        return Asked(SENTIMENT_QUESTIONS, sentiment_choosing.find)
+    product = find(name)
+    return Asked(product.questions, lambda instance, checkpoint: choosing.find(instance, name, checkpoint))
 
 
 def tweet_trainings(settings: Settings, chosen: Sequence[str] = ()) -> list[tuple[str, str]]:

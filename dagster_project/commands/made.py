@@ -76,8 +76,8 @@ class Made:
     def config_of(self, record: Record) -> Mapping[str, Any]:
         """What was configured for the asset in the run that made it."""
         run = self._instance.get_run_by_id(record.run)
-        steps = {} if run is None else run.run_config.get("ops", {})
-        found: Mapping[str, Any] = steps.get(record.asset, {}).get("config", {})
+        said: Any = {} if run is None else run.run_config
+        found: Mapping[str, Any] = said.get("ops", {}).get(record.asset, {}).get("config", {})
         return found
 
     def loaded(self, record: Record) -> object:

@@ -1,10 +1,12 @@
 """`scriptorium train`: a product's dataset, checkpoints, evaluations and champion, as far as they are not there yet.
 
 Belongs here: what of them has to be made. Does not belong here: running it (`stages.py`), what a preset is
-(`dagster_project/training.py`).
+(`dagster_project/training.py`), products that are brought up otherwise (`train_sentiment.py`, `train_tweets.py`).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import dagster as dg
 
@@ -15,6 +17,7 @@ from dagster_project.commands.stages import Stages
 from dagster_project.instance import bury_orphans, opened
 from dagster_project.settings import Settings
 from dagster_project.training import TrainingProduct
+from resources.errors import BadInput
 from resources.intake.intake import RUN_KEY_TAG
 from resources.store import records
 from resources.store.records import Record
@@ -25,6 +28,41 @@ from resources.training.documents import Card, Evaluation
 def train(
     settings: Settings,
     name: str,
+    chosen: Sequence[str],
+    *,
+    data: str | None,
+    fields: Sequence[str],
+    again: bool,
+    verbose: bool,
+    interrupts: running.Interrupts,
+) -> bool:
+    """Bring the product `name` to a champion, or to a comparison; True if all went well. Prints where the verdict lies.
+
+    `chosen` are presets to train instead of the machine's default: one, for tweets one of each kind. `data` says where
+    the dataset comes from; `fields` are `NAME=VALUE` of the configuration, for sentiment. What is there and up to date
+    is kept, unless `again`. Raises: BadInput for a product, preset, path or field that is none.
+    """
+    if fields and name != training.SENTIMENT.product:
+        raise BadInput("--set is for sentiment.", "Elsewhere, change fields in the Launchpad of the UI.")
+    if name == training.LSTM.product:
+        from dagster_project.commands import train_tweets
+
+        return train_tweets.train(settings, chosen, data=data, again=again, verbose=verbose, interrupts=interrupts)
+    if len(chosen) > 1:
+        raise BadInput(f"{len(chosen)} presets are more than one.", "Give --preset once; backfill trains several.")
+    preset = chosen[0] if chosen else None
+    if name == training.SENTIMENT.product:
+        from dagster_project.commands import train_sentiment
+
+        return train_sentiment.train(
+            settings, preset, data=data, fields=fields, again=again, verbose=verbose, interrupts=interrupts
+        )
+    return _to_champion(settings, name, preset, data=data, again=again, verbose=verbose, interrupts=interrupts)
+
+
+def _to_champion(
+    settings: Settings,
+    name: str,
     preset: str | None,
     *,
     data: str | None,
@@ -32,11 +70,7 @@ def train(
     verbose: bool,
     interrupts: running.Interrupts,
 ) -> bool:
-    """Bring the product `name` to a champion; True if all went well. Prints where the verdict lies.
-
-    The baselines are trained, and `preset` (None: the machine's default). `data` says where the dataset comes from.
-    What is there and up to date is kept, unless `again`. Raises: BadInput for a product, preset or path that is none.
-    """
+    """The product's dataset, its baselines, `preset` (None: the machine's default) and the champion."""
     product = training.find(name)
     sweep = product.presets.sweep(settings, preset)
     source = None if data is None else data if data in product.sources else given_path(data)
