@@ -51,11 +51,13 @@ def text_column(name: str, sheet: Sheet, wanted: str | None = None) -> int:
 def place(name: str, sheet: Sheet, wanted: str, setting: str) -> int:
     """The index of the column that is called `wanted`, or has that number, from 1. Raises: BadInput."""
     titles = [title.casefold() for title in sheet.header or ()]
-    if titles.count(wanted.strip().casefold()) == 1:
-        return titles.index(wanted.strip().casefold())
-    if wanted.strip().isdigit() and 1 <= int(wanted) <= sheet.width and wanted.strip() not in titles:
-        return int(wanted) - 1
-    twice = titles.count(wanted.strip().casefold()) > 1
+    looked_for = wanted.strip().casefold()
+    if titles.count(looked_for) == 1:
+        return titles.index(looked_for)
+    numbers = {str(number + 1): number for number in range(sheet.width)}
+    if looked_for in numbers and looked_for not in titles:
+        return numbers[looked_for]
+    twice = titles.count(looked_for) > 1
     raise BadInput(
         f'{name} has {"more than one" if twice else "no"} column "{shown(wanted, 60)}". It has {listed(sheet)}.',
         f"Set `{setting}` to a column's {'number' if twice else 'name or number'}.",

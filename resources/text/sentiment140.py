@@ -22,7 +22,7 @@ COLUMNS = ("target", "ids", "date", "flag", "user", "text")
 LABELS = {"0": "negative", "2": "neutral", "4": "positive"}
 _TARGET, _ID, _DATE, _TEXT = 0, 1, 2, 5
 _DATED = re.compile(r"[A-Z][a-z]{2} [A-Z][a-z]{2} \d\d \d\d:\d\d:\d\d [A-Z]{2,5} \d{4}\Z")
-_BEGINS = re.compile(rb'(?m)^"[024]","\d+","')
+_BEGINS = re.compile(rb'(?m)^"?[024]"?,"?\d+"?,"?[A-Z][a-z]{2} [A-Z][a-z]{2} \d\d ')
 _NAMED = re.compile(r"training\.(\d+)\.processed")
 _HEAD = 64_000  # bytes by which the form is recognised
 

@@ -118,10 +118,8 @@ def decode(name: str, content: bytes, encoding: str = "auto", cut: bool = False)
     """
     if encoding != "auto":
         try:
-            text = codecs.getincrementaldecoder(encoding)().decode(content, final=not cut)
-            if not isinstance(text, str):
-                raise LookupError(encoding)  # such as base64, which Python counts among the encodings
-            return text, encoding
+            "".encode(encoding)  # or LookupError; Python's decoders also know what gives no text, such as base64
+            return codecs.getincrementaldecoder(encoding)().decode(content, final=not cut), encoding
         except LookupError as error:
             raise BadInput(
                 f'There is no encoding "{encoding}".', "Set `encoding` to auto, utf-8, latin-1, cp1252 or utf-16."
