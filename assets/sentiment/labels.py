@@ -171,7 +171,7 @@ def _known(counts: Mapping[str, int], told: Mapping[str, str]) -> Mapping[str, s
     if told:
         said = {plain_value(value): meaning for value, meaning in told.items()}
         return said if values <= set(said) else None
-    if values and values <= set(_WORDS):
+    if values <= set(_WORDS):
         return _WORDS
     return next((known for needed, known in _NUMBERS if needed <= values <= set(known)), None)
 
@@ -216,7 +216,9 @@ def _both(name: str, label: str, values: Mapping[str, tuple[int, str]]) -> None:
     """Raises: BadInput unless there are rows of both classes."""
     there = {meaning for count, meaning in values.values() if count}
     if missing := [one for one in CLASSES if one not in there]:
-        seen = ", ".join(f'"{shown(value, 40)}" ({count:,}): {meaning}' for value, (count, meaning) in values.items())
+        seen = ", ".join(
+            f'"{shown(value, 40)}" ({count:,}): {meaning or "nothing"}' for value, (count, meaning) in values.items()
+        )
         raise BadInput(
             f"{name}: column {label} has no {' and no '.join(missing)} row. It has {seen}.",
             "Add rows, or set `labels` to what the values mean.",
