@@ -19,30 +19,29 @@ from resources.text.tweets import PARTS
 
 @dataclass(frozen=True)
 class Part:
-    """One split: cleaned `texts`, int64 `labels` (n,), int32 `ids` (n, L) and `lengths` (n,), all on the CPU."""
+    """One split: cleaned `texts`, int64 `labels` (n,) on the CPU."""
 
     texts: list[str]
     labels: Tensor
-    ids: Tensor
-    lengths: Tensor
 
     def __len__(self) -> int:
         return len(self.texts)
 
 
-def part(dataset: Mapping[str, Tensor], split: str) -> Part:
-    """The rows of `train`, `validation` or `test`, in the dataset's order.
+def parts(dataset: Mapping[str, Tensor]) -> dict[str, Part]:
+    """`train`, `validation` and `test`, each in the dataset's order.
 
-    Raises: BadInput if one of the two classes has no row there, for nothing could be judged by it.
+    Raises: BadInput if one of the two classes has no row in one of them, for nothing could be judged by that.
     """
-    rows = (dataset["split"].cpu() == PARTS.index(split)).nonzero().squeeze(1)
-    labels = dataset["labels"].cpu()[rows].long()
-    counts = torch.bincount(labels, minlength=2).tolist()
-    if 0 in counts:
-        raise BadInput(
-            f"The {split} split has {counts[0]:,} negative and {counts[1]:,} positive tweets; each class needs one.",
-            "Give a file with more tweets of both classes.",
-        )
-    every = texts_of(dataset)
-    texts = [every[row] for row in rows.tolist()]
-    return Part(texts, labels, dataset["ids"].cpu()[rows], dataset["lengths"].cpu()[rows])
+    texts, labels, split = texts_of(dataset), dataset["labels"].cpu().long(), dataset["split"].cpu()
+    made = {}
+    for code, name in enumerate(PARTS):
+        rows = (split == code).nonzero().squeeze(1)
+        counts = torch.bincount(labels[rows], minlength=2).tolist()
+        if 0 in counts:
+            raise BadInput(
+                f"The {name} split has {counts[0]:,} negative and {counts[1]:,} positive tweets; each class needs one.",
+                "Give a file with more tweets of both classes.",
+            )
+        made[name] = Part([texts[row] for row in rows.tolist()], labels[rows])
+    return made

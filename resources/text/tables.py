@@ -81,12 +81,21 @@ class _Dialect(NamedTuple):
     quoted: bool
 
 
-def read(name: str, content: bytes, *, encoding: str = "auto", header: bool | None = None, cut: bool = False) -> Sheet:
+def read(
+    name: str,
+    content: bytes,
+    *,
+    encoding: str = "auto",
+    header: bool | None = None,
+    cut: bool = False,
+    left_out: list[BadRecord] | None = None,
+) -> Sheet:
     """The cells of a CSV file separated by comma, semicolon, tab or bar.
 
     `encoding` `auto` is UTF-8 where the bytes are that (or UTF-16 with its mark), else Latin-1 with Windows' additions.
     `header` says whether the first row names the columns; None: it is recognised. `cut` says that the content is only
-    the beginning of a file: what does not end in it is left out.
+    the beginning of a file: what does not end in it is left out. Where a list `left_out` is given, rows with another
+    number of cells are added to it rather than refused.
     Raises: BadInput, which names the file and the line.
     """
     text, found = decode(name, content, encoding, cut)
@@ -94,7 +103,7 @@ def read(name: str, content: bytes, *, encoding: str = "auto", header: bool | No
         text = text[: max(text.rfind("\n"), text.rfind("\r")) + 1]
     try:
         dialect = _dialect(text, cut)
-        rows, lines = _rows(text, dialect, cut)
+        rows, lines = _rows(text, dialect, cut, left_out)
     except BadRecord as odd:
         raise BadInput(
             f"{name}, line {odd.line:,}: {odd.said}.",
@@ -201,17 +210,25 @@ def _widths(text: str, delimiter: str, quoted: bool, cut: bool) -> list[int]:
     return widths or [0]
 
 
-def _rows(text: str, dialect: _Dialect, cut: bool) -> tuple[list[list[str]], list[int]]:
+def _rows(
+    text: str, dialect: _Dialect, cut: bool, left_out: list[BadRecord] | None
+) -> tuple[list[list[str]], list[int]]:
     """All records, stripped, and their lines. Raises: BadRecord."""
-    try:
-        return _same_width(text, dialect, cut)
-    except BadRecord:
-        if not dialect.quoted or dialect.delimiter not in _OFTEN_UNQUOTED:
-            raise
-    return _same_width(text, dialect._replace(quoted=False), cut)
+    ways = [dialect]
+    if dialect.quoted and dialect.delimiter in _OFTEN_UNQUOTED:
+        ways.append(dialect._replace(quoted=False))
+    for way in ways:
+        try:
+            return _same_width(text, way, cut, None)
+        except BadRecord:
+            if way is ways[-1] and left_out is None:
+                raise
+    return _same_width(text, ways[-1], cut, left_out)
 
 
-def _same_width(text: str, dialect: _Dialect, cut: bool) -> tuple[list[list[str]], list[int]]:
+def _same_width(
+    text: str, dialect: _Dialect, cut: bool, left_out: list[BadRecord] | None
+) -> tuple[list[list[str]], list[int]]:
     rows: list[list[str]] = []
     lines: list[int] = []
     uneven: list[tuple[int, int]] = []
@@ -226,7 +243,9 @@ def _same_width(text: str, dialect: _Dialect, cut: bool) -> tuple[list[list[str]
             raise BadRecord(begins, "a quote is not closed")  # the quotes are none, and rows have run together
         rows.append([cell.strip() for cell in cells])
         lines.append(begins)
-    if uneven:
+    if left_out is not None:
+        left_out += [BadRecord(line, f"has {count} cells, the first row {width}") for line, count in uneven]
+    elif uneven:
         line, count = uneven[0]
         more = f", and {len(uneven) - 1:,} more rows have another number" if len(uneven) > 1 else ""
         raise BadRecord(line, f"has {count} cells, the first row {width}{more}")

@@ -1,6 +1,7 @@
 """Made-up labelled tweets, and tiny networks over a vocabulary of their words."""
 
 import importlib.util
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -107,3 +108,32 @@ def network_checkpoint(word_tokenizer: bytes) -> Callable[..., Any]:
         return Checkpoint(model.state_dict(), SentimentCard(**(card | fields)), {TOKENIZER: word_tokenizer})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tiny_base(word_tokenizer: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as transformers writes it: a BERT of one layer with an untrained head for three labels."""
+    import torch
+    import transformers
+
+    folder = tmp_path_factory.mktemp("base")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = transformers.BertForSequenceClassification(
+            transformers.BertConfig(
+                vocab_size=800,
+                hidden_size=32,
+                num_hidden_layers=1,
+                num_attention_heads=2,
+                intermediate_size=64,
+                max_position_embeddings=64,
+                id2label={0: "positive", 1: "neutral", 2: "negative"},
+                label2id={"positive": 0, "neutral": 1, "negative": 2},
+            )
+        )
+    model.save_pretrained(folder)
+    (folder / "tokenizer.json").write_bytes(word_tokenizer)
+    special = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    kind = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 64}
+    (folder / "tokenizer_config.json").write_text(json.dumps({**kind, **special}))
+    return folder

@@ -127,3 +127,17 @@ def test_plain_lines() -> None:
     assert tables.plain_lines(b"caf\xe9") == ["café"]
     with pytest.raises(BadInput, match=r"notes\.txt is no text"):
         tables.plain_lines(b"a\0", "notes.txt")
+
+
+def test_rows_of_another_width_are_left_out_where_somebody_asks_for_them() -> None:
+    content = b"text,label\ngood day,1\nodd\nbad,day,0\nworse,0\n"
+    left_out: list[tables.BadRecord] = []
+    sheet = tables.read("a.csv", content, left_out=left_out)
+    assert sheet.rows == [["good day", "1"], ["worse", "0"]]
+    assert sheet.lines == [2, 5]
+    assert [(odd.line, odd.said) for odd in left_out] == [
+        (3, "has 1 cells, the first row 2"),
+        (4, "has 3 cells, the first row 2"),
+    ]
+    with pytest.raises(BadInput, match="line 3"):
+        tables.read("a.csv", content)

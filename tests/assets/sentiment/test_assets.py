@@ -1,0 +1,236 @@
+"""The product as Dagster runs it: a dropped file from its dataset to a champion."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("lightning")
+pytest.importorskip("transformers")
+
+from assets.sentiment import checkpoint as checkpoint_module
+from assets.sentiment import dataset as dataset_module
+from assets.sentiment import predicting
+from assets.sentiment.baseline import sentiment_baseline
+from assets.sentiment.card import SentimentCard
+from assets.sentiment.champion import sentiment_champion
+from assets.sentiment.checkpoint import sentiment_checkpoint
+from assets.sentiment.dataset import sentiment_dataset
+from assets.sentiment.evaluation import sentiment_evaluation
+from assets.sentiment.parts import parts
+from assets.sentiment.source import sentiment_file, sentiment_questions
+from resources.intake.sentiment import sentiment_intake
+from resources.store import records
+from resources.store.io_manager import ArtifactIOManager, ArtifactStore
+from resources.store.types import Checkpoint
+from resources.tracking import Tracking
+from resources.training.documents import Evaluation
+from resources.training.trainer import Trainer
+
+pytestmark = pytest.mark.train
+
+CHAIN = [sentiment_dataset, sentiment_baseline, sentiment_checkpoint, sentiment_evaluation, sentiment_champion]
+ASSETS = [sentiment_file, sentiment_questions, *CHAIN]
+PRESETS = """
+learns:
+  description: Learns the made-up tweets in seconds
+  default_on: [cpu, gpu]
+  base: {base}
+  max_length: 40
+  epochs: 8
+  batch_size: 32
+  learning_rate: 3.0e-3
+  head_learning_rate: 3.0e-3
+  keep: best
+stuck:
+  description: Learns nothing
+  base: {base}
+  max_length: 40
+  epochs: 1
+  learning_rate: 1.0e-9
+  head_learning_rate: 1.0e-9
+"""
+
+
+class Desk:
+    """The assets over a real instance, store and library in a temporary folder."""
+
+    def __init__(self, folder: Path, instance: dg.DagsterInstance) -> None:
+        self.folder, self.library, self.instance = folder, folder / "library", instance
+        self.store = ArtifactStore(root=str(folder / "store"), library=str(self.library))
+        cache = str(folder / "cache")
+        self.resources = {
+            "store": self.store,
+            "io_manager": ArtifactIOManager(store=self.store),
+            "trainer": Trainer(store=self.store, device_setting="cpu", cache=cache, offline=True),
+            "tracking": Tracking(uri=f"sqlite:///{folder}/mlflow.db", artifacts=str(folder / "mlflow"), enabled=False),
+        }
+
+    def take_in(self, path: Path) -> str:
+        """Take a labelled file in, as the inbox does; its partition."""
+        with sentiment_intake(self.instance, self.folder / "intake.sqlite") as intake:
+            taken = intake.take_in(path)
+        assert taken.event is not None
+        self.instance.add_dynamic_partitions("sentiment_files", [taken.key])
+        self.instance.report_runless_asset_event(taken.event)
+        return taken.key
+
+    def make(self, *assets: str, partition: str | None = None, **config: Any) -> dg.ExecuteInProcessResult:
+        """One run of these assets; `config` is by asset."""
+        return dg.materialize(
+            ASSETS,
+            instance=self.instance,
+            resources=self.resources,
+            selection=list(assets),
+            partition_key=partition,
+            run_config={"ops": {asset: {"config": given} for asset, given in config.items()}} if config else None,
+            raise_on_error=False,
+        )
+
+    def made(self, *assets: str, partition: str | None = None, **config: Any) -> dict[str, dict[str, Any]]:
+        """The metadata of what was made, by asset; the run must succeed."""
+        result = self.make(*assets, partition=partition, **config)
+        assert result.success, [event.step_failure_data for event in result.all_events if event.is_step_failure]
+        told = {}
+        for asset in assets:
+            (materialization,) = result.asset_materializations_for_node(asset)
+            told[asset] = {name: value.value for name, value in materialization.metadata.items()}
+        return told
+
+    def value(self, asset: str, partition: str | None = None) -> Any:
+        record = records.latest(self.instance, dg.AssetKey(asset), partition)
+        assert record is not None
+        return self.store.load(record)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    (presets := tmp_path / "presets.yaml").write_text(PRESETS.format(base=tiny_base))
+    for module in (dataset_module, checkpoint_module):
+        monkeypatch.setattr(module, "PRESETS", presets)
+    (tmp_path / "dagster").mkdir()
+    with dg.DagsterInstance.local_temp(str(tmp_path / "dagster"), {"telemetry": {"enabled": False}}) as instance:
+        yield Desk(tmp_path, instance)
+
+
+@pytest.fixture
+def failure() -> Callable[[dg.ExecuteInProcessResult], str]:
+    def read(result: dg.ExecuteInProcessResult) -> str:
+        (event,) = [event for event in result.all_events if event.is_step_failure]
+        data = event.step_failure_data.user_failure_data
+        assert data is not None, event.step_failure_data.error
+        return str(data.description)
+
+    return read
+
+
+def test_one_run_makes_a_champion_of_a_dropped_file(desk: Desk, make_tweets: ModuleType) -> None:
+    key = desk.take_in(make_tweets.write(desk.folder / "tweets.csv", "sentiment140", 1500))
+    names = [str(asset.key.to_user_string()) for asset in CHAIN]
+    told = desk.made(*names, partition=key)
+
+    baseline = told["sentiment_baseline"]
+    assert baseline["baseline"] == "tfidf", "the other two know nothing of these tweets"
+    for name in ("majority", "released", "tfidf"):
+        assert name in baseline["baselines"]
+    assert baseline["majority_val_macro_recall"] == 0.5
+    assert baseline["tfidf_val_macro_recall"] > 0.8  # of at most 0.97, for 3 % of the labels are wrong
+    assert 0 < baseline["released_test_accuracy"] < 1
+
+    evaluation = told["sentiment_evaluation"]
+    assert evaluation["val_macro_recall"] > 0.8  # as above
+    for name in ("majority", "released", "tfidf (the best baseline)", "**learns**"):
+        assert f"| {name} |" in evaluation["against_baselines"]
+    assert "| negative | validation |" in evaluation["per_class"]
+    assert evaluation["surest_mistakes"].startswith("| said | how surely | is | text |")
+    for picture in ("confusion_validation", "confusion_test", "reliability_validation", "reliability_test"):
+        assert evaluation[picture].startswith("![")
+    assert sum(len(str(value)) for value in evaluation.values()) < 150_000, "what each event stores"
+
+    # The champion is the better of the two, by the figures that both were told to have.
+    values = {"learns": evaluation["val_macro_recall"], "tfidf": baseline["tfidf_val_macro_recall"]}
+    champion = told["sentiment_champion"]
+    assert champion["champion"] == max(values, key=lambda name: values[name])
+    page = (desk.library / "sentiment" / key / "champion" / "champion.md").read_text()
+    assert champion["champion"] in page
+    assert "macro_recall" in page
+
+
+def test_an_evaluation_is_what_the_stored_checkpoint_answers(desk: Desk, make_tweets: ModuleType) -> None:
+    key = desk.take_in(make_tweets.write(desk.folder / "tweets.csv", "words", 900))
+    names = [str(asset.key.to_user_string()) for asset in CHAIN[:4]]
+    desk.made(*names, partition=key)
+    validation = parts(desk.value("sentiment_dataset", key))["validation"]
+    truth = validation.labels.numpy()
+
+    def replayed(checkpoint: Checkpoint, evaluation: Evaluation) -> None:
+        answers = predicting.probabilities(checkpoint, validation.texts)
+        assert answers[:, 1] == pytest.approx(evaluation.details["p_positive"], abs=1e-6)  # six digits are stored
+        correct = answers.argmax(1) == truth
+        scores = correct * len(truth) / (2 * np.bincount(truth)[truth])
+        assert np.array_equal(scores, np.array(evaluation.scores))
+        assert evaluation.metrics["validation"]["macro_recall"] == pytest.approx(scores.mean())
+
+    replayed(desk.value("sentiment_checkpoint", key), desk.value("sentiment_evaluation", key))
+    baseline = desk.value("sentiment_baseline", key)
+    stored = Evaluation.model_validate_json(baseline.files.path("evaluation.json").read_bytes())
+    replayed(baseline, stored)
+    card = baseline.card
+    assert isinstance(card, SentimentCard)
+    assert (card.file, card.baseline, card.model) == (key, True, "tfidf")
+    terms = json.loads(baseline.files.path("vocabulary.json").read_bytes())
+    assert baseline.weights["words_idf"].numel() == len(terms["words"])
+
+
+def test_the_same_file_gives_the_same_bytes(desk: Desk, make_tweets: ModuleType) -> None:
+    key = desk.take_in(make_tweets.write(desk.folder / "tweets.csv", "signs", 600))
+    desk.made("sentiment_dataset", partition=key)
+    digests = {desk.made("sentiment_baseline", partition=key)["sentiment_baseline"]["digest"] for _ in range(2)}
+    assert len(digests) == 1
+
+
+def test_a_baseline_that_no_network_beats_is_champion(desk: Desk, make_tweets: ModuleType) -> None:
+    key = desk.take_in(make_tweets.write(desk.folder / "tweets.csv", "words", 900))
+    names = [str(asset.key.to_user_string()) for asset in CHAIN]
+    result = desk.make(*names, partition=key, sentiment_dataset={"preset": "stuck"})
+    assert result.success
+    (crowned,) = result.asset_materializations_for_node("sentiment_champion")
+    assert crowned.metadata["champion"].value == "tfidf"
+    assert "No trained model is better than this baseline" in str(crowned.metadata["verdict"].value)
+    checks = {check.check_name: check for check in result.get_asset_check_evaluations()}
+    assert not checks["beats_baselines"].passed
+    value = desk.value("sentiment_champion", key)
+    assert predicting.probabilities(value, ["so very happy", "so very sad"])[:, 1] @ [1, -1] > 0
+    stored = Evaluation.model_validate_json(value.files.path("evaluation.json").read_bytes())
+    baseline = records.latest(desk.instance, dg.AssetKey("sentiment_baseline"), key)
+    assert baseline is not None
+    assert stored.checkpoint == baseline.digest == crowned.metadata["checkpoint"].value
+
+
+def test_answers_that_are_no_numbers_stop_the_run(
+    desk: Desk, make_tweets: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from assets.sentiment import judging
+
+    key = desk.take_in(make_tweets.write(desk.folder / "tweets.csv", "words", 900))
+    desk.made("sentiment_dataset", "sentiment_baseline", "sentiment_checkpoint", partition=key)
+    answers = judging.answers
+
+    def broken(*given: Any) -> Any:
+        logits = answers(*given)
+        logits["test"][3] = float("nan")
+        return logits
+
+    monkeypatch.setattr(judging, "answers", broken)
+    result = desk.make("sentiment_evaluation", "sentiment_champion", partition=key)
+    checks = {check.check_name: check for check in result.get_asset_check_evaluations()}
+    assert not checks["answers_finite"].passed
+    assert checks["answers_finite"].metadata["broken"].value == 1
+    assert not result.success
+    assert not result.asset_materializations_for_node("sentiment_champion")
