@@ -1,4 +1,4 @@
-"""Which corpus is the current one, and which checkpoints learned from it.
+"""Which checkpoints of language models there are, and which of them learned from one corpus.
 
 Belongs here: asking Dagster's event log for them. Does not belong here: comparing them (`comparing.py`).
 """
@@ -17,7 +17,8 @@ from resources.store.io_manager import ArtifactStore
 from resources.store.records import Record
 from resources.store.types import Checkpoint
 
-CORPUS = dg.AssetKey("tweet_corpus")
+CORPUS = "corpus"
+"""Where the materialization of a checkpoint says which corpus it learned from."""
 KINDS = {"lstm": dg.AssetKey("lstm_checkpoint"), "transformer": dg.AssetKey("transformer_checkpoint")}
 """The two kinds of network, by the word before the slash in a model's name."""
 TRAIN = "scriptorium train tweets"
@@ -35,21 +36,6 @@ class Model:
     @property
     def kind(self) -> str:
         return self.name.partition("/")[0]
-
-
-def corpus_version(instance: dg.DagsterInstance) -> str:
-    """The data version of the newest tweet_corpus. Raises: MissingArtifact if there is none; BadInput if a check
-    refused it.
-    """
-    record = records.latest(instance, CORPUS, None)
-    if record is None or record.digest is None:
-        raise MissingArtifact("tweet_corpus was never made.", "Materialize tweet_corpus first: the job tweets_prepare.")
-    if checks := records.refused(instance, record.run).get(CORPUS):
-        raise BadInput(
-            f"tweet_corpus was refused by its check {', '.join(checks)}.",
-            "Look at what the check says in the UI, correct the data, and make it again.",
-        )
-    return record.digest
 
 
 def models(instance: dg.DagsterInstance) -> list[Model]:
@@ -77,6 +63,12 @@ def load(store: ArtifactStore, model: Model, device: str | None = "cpu") -> Chec
     return value
 
 
+def _corpus_of(store: ArtifactStore, model: Model) -> str:
+    """What its event says; else what its card says, for which the whole checkpoint is loaded."""
+    said = None if model.record.event is None else model.record.event.metadata.get(CORPUS)
+    return card_of(load(store, model)).corpus if said is None else str(said.value)
+
+
 def of_corpus(
     instance: dg.DagsterInstance, store: ArtifactStore, corpus: str, wanted: Sequence[str]
 ) -> tuple[list[Model], list[str]]:
@@ -96,7 +88,7 @@ def of_corpus(
         if wanted and model.name not in wanted:
             continue
         try:
-            learned = card_of(load(store, model)).corpus
+            learned = _corpus_of(store, model)
         except _UNUSABLE as error:
             passed.append(f"{model.name} can't be read: {error.message}")
             continue

@@ -77,7 +77,12 @@ class LanguageModel(ABC):
 
     @abstractmethod
     def _generate(
-        self, prefixes: list[list[int]], most_words: Sequence[int], most: Sequence[int], sampling: Sampling | None
+        self,
+        prefixes: list[list[int]],
+        most_words: Sequence[int],
+        most: Sequence[int],
+        sampling: Sampling | None,
+        told: Callable[[int], object],
     ) -> list[list[int]]: ...
 
     def rows(self, halves: Sequence[tuple[str, str]]) -> list[Row]:
@@ -92,15 +97,20 @@ class LanguageModel(ABC):
         return [Row(whole, _common(whole, prefix)) for whole, prefix in zip(wholes, prefixes, strict=True)]
 
     def complete(
-        self, prefixes: Sequence[str], most_words: Sequence[int], sampling: Sampling | None = None
+        self,
+        prefixes: Sequence[str],
+        most_words: Sequence[int],
+        sampling: Sampling | None = None,
+        told: Callable[[int], object] = lambda done: None,
     ) -> list[str]:
         """A continuation of each prefix: at most `most_words[i]` words, up to where the model ends the tweet.
 
         Greedy without `sampling`. Texts are cleaned, as all tweets are: no model hands out names that it once read.
+        `told` gets the number of prefixes done.
         """
         given = self.encode(prefixes)
         most = [_TOKENS_PER_WORD * words + _MORE_TOKENS for words in most_words]
-        made = self._generate(given, most_words, most, sampling)
+        made = self._generate(given, most_words, most, sampling, told)
         before = self.decode(given)
         whole = self.decode([[*ids, *more] for ids, more in zip(given, made, strict=True)])
         continued = []
@@ -145,9 +155,16 @@ class LstmLanguageModel(LanguageModel):
         return tuple(part[:, rows].contiguous() for part in state)
 
     def _generate(
-        self, prefixes: list[list[int]], most_words: Sequence[int], most: Sequence[int], sampling: Sampling | None
+        self,
+        prefixes: list[list[int]],
+        most_words: Sequence[int],
+        most: Sequence[int],
+        sampling: Sampling | None,
+        told: Callable[[int], object],
     ) -> list[list[int]]:
-        return lstm_generation.generate(self.network, prefixes, most=list(most), sampling=sampling)
+        made = lstm_generation.generate(self.network, prefixes, most=list(most), sampling=sampling)
+        told(len(prefixes))
+        return made
 
 
 class TransformerLanguageModel(LanguageModel):
@@ -195,10 +212,15 @@ class TransformerLanguageModel(LanguageModel):
         return self.model.select(state, rows)
 
     def _generate(
-        self, prefixes: list[list[int]], most_words: Sequence[int], most: Sequence[int], sampling: Sampling | None
+        self,
+        prefixes: list[list[int]],
+        most_words: Sequence[int],
+        most: Sequence[int],
+        sampling: Sampling | None,
+        told: Callable[[int], object],
     ) -> list[list[int]]:
         return self.model.generate(
-            prefixes, most=most, most_words=most_words, begins_word=self.begins_word, sampling=sampling
+            prefixes, most=most, most_words=most_words, begins_word=self.begins_word, sampling=sampling, told=told
         )
 
 

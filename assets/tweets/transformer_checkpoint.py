@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from assets.tweets.current import corpus_version
+from assets.tweets.current import CORPUS
+from assets.tweets.source import GROUP, OWNERS
 from assets.tweets.transformer_recipe import CODE_VERSION, TransformerRecipe
 from dagster_project.partitions import transformer_presets
 from resources.errors import failures
@@ -17,7 +18,7 @@ from resources.progress import Progress
 from resources.store.types import Checkpoint, Table
 from resources.tracking import Tracking
 from resources.training import launchpad, presets
-from resources.training.results import checkpoint_result, finished_meanwhile
+from resources.training.results import checkpoint_result, finished_meanwhile, learned_from
 from resources.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ TransformerOverrides = launchpad.overrides_of(TransformerRecipe)
 @dg.asset(  # type: ignore[call-overload]  # dagster_type takes a class, too
     dagster_type=Checkpoint,
     partitions_def=transformer_presets,
-    group_name="tweets",
+    group_name=GROUP,
     kinds={"torch", "transformers"},
-    owners=["team:scriptorium"],
+    owners=OWNERS,
     pool="gpu_training",
     code_version=CODE_VERSION,
     description=(
@@ -59,7 +60,7 @@ def transformer_checkpoint(
         preset = context.partition_key
         overrides = launchpad.given(config)
         recipe = presets.overridden(presets.read(PRESETS, TransformerRecipe)[preset], overrides)
-        corpus = corpus_version(context.instance)
+        corpus = learned_from(context, "tweets", tweet_corpus, asset="tweet_corpus")
         done = finished_meanwhile(context, trainer.store, recipe, corpus, CODE_VERSION)
         if done is not None:
             return done
@@ -91,7 +92,7 @@ def transformer_checkpoint(
         more = {
             "base": found.name,
             "base_said": found.said,
-            "corpus": corpus,
+            CORPUS: corpus,
             "train_tweets": 0 if prepared.train is None else prepared.train.samples,
             "train_tokens": 0 if prepared.train is None else prepared.train.tokens,
             "tweets_cut": prepared.cut,

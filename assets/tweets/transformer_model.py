@@ -7,7 +7,7 @@ transformers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -98,6 +98,7 @@ class TransformerModel(nn.Module):
         begins_word: Tensor | None = None,
         sampling: Sampling | None = None,
         batch_size: int | None = None,
+        told: Callable[[int], object] = lambda done: None,
     ) -> list[list[int]]:
         """The continuation of each prefix, without what ends it: at most `most[i]` tokens.
 
@@ -119,6 +120,7 @@ class TransformerModel(nn.Module):
                 )
                 for row, tokens in zip(some, made, strict=True):
                     continued[row] = tokens
+                told(min(at + size, len(order)))
         return continued
 
     def _generated(

@@ -7,8 +7,7 @@ bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
@@ -17,9 +16,10 @@ from typing import TYPE_CHECKING
 from resources.notes.content import Notes
 from resources.notes.fallback import Fallback
 from resources.notes.fonts import Face, coverage
-from resources.notes.lines import Measure, Run, Style
+from resources.notes.lines import Measure, Run
 from resources.notes.look import FORMATS, HAIRLINE, SMALL, TINT, Format
 from resources.notes.pages import GRID, Page, Places, Row, paginate
+from resources.notes.pen import Pen
 from resources.notes.rows import Typist
 from resources.notes.scripts import Scripts
 from resources.timecode import clock
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _BOX_LEFT, _BOX_RIGHT = 58.0, 6.0  # how far the tinted box reaches beyond the text column: left over the times
 _BOX_OPEN = 6.0  # how far a box that goes on over the next page reaches below its last line
-_CELL_BASELINE = 0.8  # of its height: where fpdf2 sets the baseline of a cell as high as its type
 _HEAD_GAP = 26.0  # from the running head's baseline to the text
 _HEAD_BETWEEN = 18.0  # at least this far apart are title and chapter in the running head
 _FOOT_GAP = 34.0  # from the text to the foot's baseline
@@ -79,7 +78,7 @@ def draw(
     return Drawn(pen.finish(), len(pages), column, (page, top - y + 2))
 
 
-class _Pen:
+class _Pen(Pen):
     def __init__(
         self,
         notes: Notes,
@@ -91,10 +90,9 @@ class _Pen:
     ) -> None:
         from fpdf import FPDF
 
-        self._notes, self._pictures, self._form, self._measure, self._pages = notes, pictures, form, measure, pages
+        self._notes, self._pictures, self._form, self._pages = notes, pictures, form, pages
         self._places = Places(pages)
         self._links: dict[tuple[int, float], int] = {}
-        self._style: Style | None = None
         pdf: FPDF = FPDF(unit="pt", format=(form.width, form.height))
         pdf.set_auto_page_break(False)
         pdf.set_margin(0)
@@ -109,7 +107,7 @@ class _Pen:
         pdf.set_lang(notes.language)
         pdf.set_creation_date(origin.created.astimezone(UTC))
         pdf.set_display_mode("fullpage" if len(pages) == 1 else "fullwidth")
-        self._pdf = pdf
+        super().__init__(pdf, measure)
 
     def page(self, number: int) -> None:
         """Draw page `number`, from 1: head and foot, the boxes, then the rows from top to bottom."""
@@ -178,25 +176,6 @@ class _Pen:
                 for y, row in rows:
                     self._row(self._form.top + y, row)
 
-    @contextmanager
-    def _tagged(self, tag: str) -> Iterator[None]:
-        """What is drawn inside is one element of the document's structure, in reading order.
-
-        fpdf2 (2.8) tags pictures only, and offers nothing for text; these are the two calls it makes for a picture.
-        """
-        number = self._pdf.struct_builder.next_mcid_for_page(self._pdf.page)
-        self._pdf._add_marked_content(struct_type=f"/{tag}", mcid=number)
-        self._pdf._out(f"/{tag} <</MCID {number}>> BDC")
-        yield
-        self._pdf._out("EMC")
-
-    @contextmanager
-    def _artifact(self) -> Iterator[None]:
-        """What is drawn inside is decoration, which readers aloud skip."""
-        self._pdf._out("/Artifact BMC")
-        yield
-        self._pdf._out("EMC")
-
     def _figures(self, y: float, row: Row) -> None:
         if row.outline:
             level, title = row.outline
@@ -219,48 +198,13 @@ class _Pen:
             self._run(Run(x, text, SMALL, self._measure.width(text, SMALL), row.page_of), y + row.baseline)
 
     def _run(self, run: Run, baseline: float) -> None:
-        if run.face:
-            self._shaped(run, baseline)
-        else:
-            self._text(run.x, baseline, run.text, run.style)
+        super()._run(run, baseline)
         if run.link and (place := self._places.of(run.link)):
             size = run.style.size
             self._pdf.link(run.x, baseline - size, run.width, size * 1.3, self._link(place))
-
-    def _line(self, x: float, baseline: float, text: str, style: Style) -> None:
-        for run in self._measure.line(text, style, x):
-            self._run(run, baseline)
 
     def _link(self, place: tuple[int, float]) -> int:
         if place not in self._links:
             page, y = place
             self._links[place] = self._pdf.add_link(page=page, y=max(self._form.top + y - 6, 0))
         return self._links[place]
-
-    def _text(self, x: float, baseline: float, text: str, style: Style) -> None:
-        if style != self._style:
-            self._pdf.set_font(style.face, size=style.size)
-            self._pdf.set_text_color(f"#{style.colour}")
-            self._style = style
-        self._pdf.text(x, baseline, text)
-
-    def _shaped(self, run: Run, baseline: float) -> None:
-        """Text of a fallback face, its letters joined; only a cell of fpdf2 does that."""
-        size = run.style.size
-        self._pdf.set_font(run.face, size=size)
-        self._pdf.set_text_color(f"#{run.style.colour}")
-        self._style = None
-        self._pdf.set_text_shaping(True, direction="rtl" if run.rtl else "ltr")
-        self._pdf.set_xy(run.x, baseline - _CELL_BASELINE * size)
-        # Joined letters are pieces without a code of their own, so the word itself is there for search and copying,
-        # from left to right as it stands, since PDFium and Poppler turn it round.
-        words = (run.text[::-1] if run.rtl else run.text).encode("utf-16-be").hex().upper()
-        self._pdf._out(f"/Span <</ActualText <FEFF{words}>>> BDC")
-        self._pdf.cell(run.width, size, run.text)
-        self._pdf._out("EMC")
-        self._pdf.set_text_shaping(False)
-
-    def _rule(self, x: float, y: float, end: float) -> None:
-        self._pdf.set_draw_color(f"#{HAIRLINE}")
-        self._pdf.set_line_width(0.5)
-        self._pdf.line(x, y, end, y)
