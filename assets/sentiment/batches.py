@@ -73,10 +73,10 @@ class LengthBatches(DeviceBatches):
         used = sum(int(self._lengths[rows].sum()) for rows in plan)
         return 1 - used / sum(len(rows) * int(self._lengths[rows].max()) for rows in plan)
 
-    def _plan(self, epoch: int) -> tuple[Tensor, ...]:
+    def _plan(self, epoch: int) -> list[Tensor]:
         """Row numbers of each batch, on the host."""
         if not self._shuffle:
-            return torch.arange(self.samples).split(self.batch_size)
+            return list(torch.arange(self.samples).split(self.batch_size))
         generator = torch.Generator().manual_seed(self._seed * _EPOCHS + epoch)
         drawn = torch.randperm(self._rows, generator=generator)[: self.samples]
         alike = drawn[self._lengths[drawn].argsort(stable=True)]

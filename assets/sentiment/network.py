@@ -211,6 +211,8 @@ def _name_labels(model: Any, labels: Sequence[str]) -> None:
 
 def _unusable(encoder: Encoder, error: Exception) -> MissingModel:
     reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    if "Weights only load failed" in reason:  # torch goes on with advice to run what is in the file
+        reason = "its weights hold more than tensors, and nothing in them is run."
     return MissingModel(
         f"{encoder.name} can't be loaded: {reason[:300]}",
         "It must be a transformers encoder with a classifier of that library, without code of its own, and weights as"

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from resources.device import Torch, choose, memory_of, ran_out
 from resources.errors import MissingExtra, MissingModel
-from resources.model_hub import hub
 from resources.summary.writer import Answer
+from resources.text import pretrained
 
 _LARGEST_ROOM = 3072
 """Tokens given to a model at once, even if it takes more: small models lose what stands in the middle of long texts."""
 _BATCH, _CPU_BATCH = 8, 4
 """Requests at once. Each token of the answer reads all weights from memory, once for the whole batch."""
-_FILES = ["*.json", "*.model", "*.txt", "*.jinja", "*.safetensors", "*.bin"]
 
 
 def find(model: str, cache: str, offline: bool, setting: str = "SCRIPTORIUM_SUMMARY_MODEL") -> Path:
@@ -31,28 +29,7 @@ def find(model: str, cache: str, offline: bool, setting: str = "SCRIPTORIUM_SUMM
     Raises: MissingModel if it is nowhere, or offline and not here; MissingExtra without transformers.
     """
     _need_extra()
-    path = Path(model).expanduser()
-    if path.exists():
-        return path.resolve()
-    if path.is_absolute() or model.startswith((".", "~")):
-        raise MissingModel(f"There is no model at {path}.", f"Set {setting} to an existing folder.")
-    import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    own = str(Path(cache) / "huggingface") if cache else None
-    for folder in dict.fromkeys([None, own]):
-        with suppress(LocalEntryNotFoundError, HFValidationError):
-            return Path(huggingface_hub.snapshot_download(model, cache_dir=folder, local_files_only=True))
-    try:
-        if hub.has(model, offline):
-            return Path(huggingface_hub.snapshot_download(model, cache_dir=own, allow_patterns=_FILES))
-        why = hub.why(offline)
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        why = str(error).strip().splitlines()[0]
-    raise MissingModel(
-        f"The model {model} is not on this machine, and can't be fetched: {why}.",
-        f"Check its name, fetch it once while online, or set {setting} to a folder, or to `auto`.",
-    )
+    return pretrained.find(model, cache, offline, setting)
 
 
 def _need_extra() -> None:

