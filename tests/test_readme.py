@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from dagster_project import training
 from dagster_project.settings import Settings
 
 RUN_ELSEWHERE = {
@@ -22,6 +23,9 @@ RUN_ELSEWHERE = {
     "scriptorium train cifar10 --preset resnet18": "tests/dagster_project/commands/test_train.py",  # with `tiny`
     "scriptorium infer cifar10 --checkpoint champion FOLDER": "tests/dagster_project/commands/test_train.py",
     "scriptorium backfill cifar10_train tiny resnet18": "tests/faults/test_sweep.py",  # with housing_train
+    "make train-sentiment SAMPLE=1": "tests/dagster_project/commands/test_train_tweets.py",  # with `tiny`
+    "make train-tweets SAMPLE=1": "tests/dagster_project/commands/test_train_tweets.py",
+    'scriptorium infer tweets --prompt "good morning"': "tests/dagster_project/commands/test_train_tweets.py",
     "make mlflow": "tests/dagster_project/test_cli.py",  # as `scriptorium mlflow`, which is all that the target calls
     "make demo": ".ci/run",
     "make test": ".ci/run",
@@ -37,6 +41,7 @@ DOCS = [
     "docs/quality.md",
     "docs/training.md",
     "docs/housing.md",
+    "docs/tweets.md",
     "docs/reliability.md",
 ]
 
@@ -80,7 +85,8 @@ def test_commands_that_are_only_shown_are_run_elsewhere(repo: Path) -> None:
 
 def test_every_make_target_has_a_line_of_help(repo: Path) -> None:
     listed = subprocess.run(["make"], cwd=repo, check=True, capture_output=True, text=True).stdout
-    work = ["setup", "demo", "train-cifar10", "train-housing", "mlflow", "dev"]
+    trainings = [f"train-{product}" for product in training.NAMES]
+    work = ["setup", "demo", *trainings, "mlflow", "dev"]
     for target in [*work, "test", "lint", "bench", "bench-long", "docs", "clean"]:
         assert re.search(rf"^  make {target} +\S", listed, re.MULTILINE), target
 
