@@ -48,12 +48,13 @@ def lstm_checkpoint(
     with failures():
         device = trainer.device()
         from assets.tweets import lstm_training as steps
+        from assets.tweets import token_rows
 
         preset = context.partition_key
         overrides = launchpad.given(config)
         recipe = presets.overridden(presets.read(PRESETS, LstmRecipe)[preset], overrides)
         version = learned_from(context, "tweets", tweet_tokens, asset="tweet_tokens")
-        if steps.about_of(tweet_tokens)["corpus"] != current_version(context.instance, "tweet_corpus"):
+        if token_rows.about_of(tweet_tokens)["corpus"] != current_version(context.instance, "tweet_corpus"):
             raise BadInput(
                 "tweet_tokens was made of an earlier tweet_corpus than there is now.",
                 "Materialize tweet_tokenizer and tweet_tokens: the job tweets_prepare makes all three.",

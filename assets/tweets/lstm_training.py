@@ -7,7 +7,6 @@ layers and losses (`network.py`, `lstm_module.py`). Pure: torch.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from assets.tweets import bpe, packing
+from assets.tweets import bpe, packing, token_rows
 from assets.tweets.chunked_loss import IGNORED, cross_entropy_sum, positions_at_once
 from assets.tweets.lstm_card import LstmCard
 from assets.tweets.lstm_module import Completions, LstmModule
@@ -47,23 +46,12 @@ class Prepared:
     tokens_per_row: float
 
 
-def about_of(tokens: Mapping[str, Tensor]) -> dict[str, Any]:
-    """What `tweet_tokens` says of itself: corpus, vocabulary, row_length, and counts by split."""
-    found: dict[str, Any] = json.loads(bytes(tokens["about"].cpu().tolist()))
-    return found
-
-
-def tokenizer_of(tokens: Mapping[str, Tensor]) -> bytes:
-    """The tokenizer.json that made `tweet_tokens`."""
-    return bytes(tokens["tokenizer"].cpu().tolist())
-
-
 def prepare(tokens: Mapping[str, Tensor], recipe: LstmRecipe, device: str) -> Prepared:
     """A network with its first weights, and the batches of `tokens` on `device`.
 
     Raises: BadInput if a split has no rows, or there are too few for the recipe's rounds.
     """
-    about, tokenizer = about_of(tokens), tokenizer_of(tokens)
+    about, tokenizer = token_rows.about_of(tokens), token_rows.tokenizer_of(tokens)
     rows, used = _part(tokens, "train", device)
     held_out = _part(tokens, "validation", device)
     seen = min(recipe.validation_rows, len(held_out[0]))

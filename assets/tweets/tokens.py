@@ -1,23 +1,19 @@
 """The corpus as rows of token ids, ready to lie on a device.
 
-Belongs here: the asset and what is recorded of it. Does not belong here: ids of texts (`bpe.py`), filling rows
-(`packing.py`).
+Belongs here: the asset and what is recorded of it. Does not belong here: the rows themselves (`token_rows.py`).
 """
 
-import json
-from functools import partial
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 from assets.tweets.source import GROUP, OWNERS
-from resources.errors import BadInput, failures
+from resources.errors import failures
 from resources.progress import Progress
 from resources.store.types import File, Table, Tensors
 from resources.training.trainer import needed
 
-SPLITS = ("train", "validation", "test")
 _MOST_WASTE = 0.03
 _SMALL = 200
 """Of fewer rows, the last ones, which nothing is left to fill, are more than a few."""
@@ -67,45 +63,27 @@ def tweet_tokens(
 ) -> dg.MaterializeResult:
     with failures():
         needed()
-        import torch
-
-        from assets.tweets import bpe, packing
+        from assets.tweets import token_rows
 
         assert tweet_corpus.data_version is not None, "the corpus was loaded from the store"
-        content = tweet_tokenizer.only.read_bytes()
-        tokenizer = bpe.load(content)
         frame = tweet_corpus.frame
-        progress = Progress(context.log, "tokenizing", len(frame), "tweets")
-        tensors: dict[str, Any] = {}
-        counted: dict[str, dict[str, Any]] = {}
-        whole, done = True, 0
-        for number, split in enumerate(SPLITS):
-            texts = frame["text"][frame["split"] == number].tolist()
-            ids, lengths = bpe.encode_all(tokenizer, texts, partial(_further, progress, done))
-            done += len(texts)
-            packed = packing.pack(ids, lengths, config.row_length, config.seed + number)
-            marks = int((packed.rows[:, 1:] == bpe.END).sum()) - packed.filled
-            whole &= marks == len(texts) and int(packed.used.sum()) == len(ids) + len(texts)
-            counted[split] = {
-                "tweets": len(texts),
-                "tokens": int(packed.used.sum()),
-                "rows": len(packed.rows),
-                "cut": packed.cut,
-                "waste": round(packed.waste, 6),
-            }
-            tensors[f"{split}_rows"] = torch.from_numpy(packed.rows)
-            tensors[f"{split}_used"] = torch.from_numpy(packed.used)
-        if not counted["train"]["rows"] or not counted["validation"]["rows"]:
-            raise BadInput("The corpus has no tweets for training or validation.", "Make tweet_corpus of more tweets.")
-    about: dict[str, Any] = {
-        "corpus": tweet_corpus.data_version,
-        "vocabulary": tokenizer.get_vocab_size(),
-        "row_length": config.row_length,
-        "end": bpe.END,
-        "splits": counted,
-    }
-    tensors["about"] = _bytes(json.dumps(about, sort_keys=True).encode())
-    tensors["tokenizer"] = _bytes(content)
+        texts = frame["text"].tolist()
+        tensors = token_rows.make(
+            texts,
+            frame["split"].to_numpy(),
+            tweet_tokenizer.only.read_bytes(),
+            corpus=tweet_corpus.data_version,
+            row_length=config.row_length,
+            seed=config.seed,
+            progress=Progress(context.log, "tokenizing", len(texts), "tweets").update,
+        )
+        about = token_rows.about_of(tensors)
+        counted: dict[str, dict[str, Any]] = about["splits"]
+        lost = [
+            split
+            for split, said in counted.items()
+            if token_rows.held(tensors, split) != (said["tweets"], said["tokens"])
+        ]
     train = counted["train"]
     table = "\n".join(f"| {s} | " + " | ".join(f"{v:,}" for v in each.values()) + " |" for s, each in counted.items())
     return dg.MaterializeResult(
@@ -124,7 +102,9 @@ def tweet_tokens(
         },
         check_results=[
             dg.AssetCheckResult(
-                check_name="nothing_lost", passed=whole, description="Marks and used places against tweets and tokens."
+                check_name="nothing_lost",
+                passed=not lost and sum(each["tweets"] for each in counted.values()) == len(texts),
+                description=f"{len(texts):,} tweets; splits whose rows hold other ones: {', '.join(lost) or 'none'}.",
             ),
             dg.AssetCheckResult(
                 check_name="little_waste",
@@ -134,13 +114,3 @@ def tweet_tokens(
             ),
         ],
     )
-
-
-def _further(progress: Progress, before: int, more: int) -> None:
-    progress.update(before + more)
-
-
-def _bytes(content: bytes) -> Any:
-    import torch
-
-    return torch.frombuffer(bytearray(content), dtype=torch.uint8)
