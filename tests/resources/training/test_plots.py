@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from resources.training.classification import Reliability
-from resources.training.plots import as_markdown, confusion, curves, reliability
+from resources.training.plots import as_markdown, confusion, curves, histogram, reliability
 
 pytestmark = pytest.mark.train
 
@@ -137,3 +137,17 @@ def test_reliability_draws_both_lines_and_leaves_out_empty_bins() -> None:
         assert pixels(opened(png), colour) > 30, "each has its line"  # a marker alone has about 30 pixels
     assert len(png) < 40_000
     assert len(reliability(before, before)) < 40_000
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[], [3], [1, 1, 2, 40], [0.25, 0.5, 7.5], list(range(100_000))],
+    ids=["none", "one", "few", "real", "many"],
+)
+def test_histogram_of_anything_is_small(values: list[float]) -> None:
+    png = histogram(values, "tokens of a tweet", "tweets", limit=30)
+    assert opened(png).shape[1] == 900
+    assert len(png) < 30_000
+    assert (pixels(opened(png), TRAIN) > 0) == bool(values)
+    assert pixels(opened(png), VALIDATION) > 100, "the limit is a line"
+    assert pixels(opened(histogram(values, "", "")), VALIDATION) == 0
