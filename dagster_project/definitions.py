@@ -29,10 +29,25 @@ from assets.recordings.source import recording
 from assets.recordings.subtitles import subtitles
 from assets.recordings.summary import summary
 from assets.recordings.transcript import transcript
+from assets.sentiment.baseline import sentiment_baseline
+from assets.sentiment.champion import sentiment_champion
+from assets.sentiment.checkpoint import sentiment_checkpoint
+from assets.sentiment.dataset import sentiment_dataset
+from assets.sentiment.evaluation import sentiment_evaluation
+from assets.sentiment.source import sentiment_file
+from assets.tweets.comparison import completion_comparison
+from assets.tweets.corpus import tweet_corpus
+from assets.tweets.lstm_checkpoint import lstm_checkpoint
+from assets.tweets.source import tweet_files
+from assets.tweets.tokenizer import tweet_tokenizer
+from assets.tweets.tokens import tweet_tokens
+from assets.tweets.transformer_checkpoint import transformer_checkpoint
 from dagster_project import training
 from dagster_project.settings import Settings
 from jobs.recordings import recordings, renotes
+from jobs.sentiment import sentiment_jobs
 from jobs.training import training_jobs
+from jobs.tweets import tweets_compare, tweets_prepare, tweets_train_lstm, tweets_train_transformer
 from jobs.upkeep import upkeep_jobs, upkeep_schedules
 from resources.notes.typesetting import Typesetter
 from resources.speech.recognition import Speech
@@ -44,7 +59,9 @@ from sensors.chain import chain_sensor
 from sensors.failures import failures_sensor
 from sensors.inbox import Limits
 from sensors.recordings import recordings_inbox
+from sensors.sentiment import sentiment_inbox
 from sensors.training import cifar10_inbox, housing_inbox, housing_questions_inbox
+from sensors.tweets import tweets_inbox
 
 _RECORDINGS = [recording, audio, slides, transcript, subtitles, summary, notes, published]
 _CIFAR10 = [
@@ -64,6 +81,23 @@ _HOUSING = [
     housing_champion,
     housing_predictions,
 ]
+_SENTIMENT = [
+    sentiment_file,
+    sentiment_dataset,
+    sentiment_baseline,
+    sentiment_checkpoint,
+    sentiment_evaluation,
+    sentiment_champion,
+]
+_TWEETS = [
+    tweet_files,
+    tweet_corpus,
+    tweet_tokenizer,
+    tweet_tokens,
+    lstm_checkpoint,
+    transformer_checkpoint,
+    completion_comparison,
+]
 
 
 def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definitions:
@@ -76,12 +110,23 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     resources = _resources(settings)
     if unknown := set(overrides) - set(resources):
         raise TypeError(f"no such resource: {', '.join(sorted(unknown))}")
-    assets = [*_RECORDINGS, *_CIFAR10, *_HOUSING]
+    assets = [*_RECORDINGS, *_CIFAR10, *_HOUSING, *_SENTIMENT, *_TWEETS]
     trainings = {p.name: training_jobs(p.name, p.presets_def, p.batches_def) for p in training.PRODUCTS}
+    sentiment = sentiment_jobs(settings.sentiment_validation)
     upkeep = upkeep_jobs(assets, settings.homes.cache, hub=not settings.offline)
     return dg.Definitions(
         assets=assets,
-        jobs=[recordings, renotes, *(job for jobs in trainings.values() for job in jobs), *upkeep],
+        jobs=[
+            recordings,
+            renotes,
+            *(job for jobs in trainings.values() for job in jobs),
+            sentiment["sentiment"],
+            tweets_prepare,
+            tweets_train_lstm,
+            tweets_train_transformer,
+            tweets_compare,
+            *upkeep,
+        ],
         schedules=upkeep_schedules(upkeep, collect=settings.collect_garbage),
         sensors=_sensors(settings, trainings),
         resources={**resources, **overrides},
@@ -158,6 +203,21 @@ def _sensors(settings: Settings, trainings: Mapping[str, Sequence[dg.JobDefiniti
         housing_inbox(folder=homes.housing_inbox, questions=homes.housing_questions, failures=log, limits=limits),
         housing_questions_inbox(folder=homes.housing_questions, failures=log, limits=limits),
         _housing_chain(settings, trainings["housing"]),
+        sentiment_inbox(
+            folder=homes.sentiment_inbox,
+            questions=homes.sentiment_questions,
+            ledger=homes.intake,
+            failures=log,
+            limits=limits,
+        ),
+        tweets_inbox(folder=homes.tweets_inbox, prompts=homes.tweet_prompts, failures=log, limits=limits),
+        chain_sensor(
+            "tweets",
+            lambda: training.tweet_trainings(settings),
+            dataset=tweets_prepare,
+            train=[tweets_train_lstm, tweets_train_transformer],
+            last=tweets_compare,
+        ),
         failures_sensor(
             log=log,
             webhook_url=str(settings.webhook_url) if settings.webhook_url else None,

@@ -6,13 +6,13 @@ what is there already (`made.py`), what such a file is (`resources/intake/sentim
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import yaml
+from pydantic import ValidationError
 
 from assets.sentiment.checkpoint import SentimentCheckpointConfig
 from assets.sentiment.dataset import SentimentDatasetConfig
@@ -96,11 +96,17 @@ def _config(fields: Sequence[str]) -> dict[str, dict[str, Any]]:
             names = dict.fromkeys(name for fields_of in _CONFIGS.values() for name in fields_of.model_fields)
             raise BadInput(f"--set {field!r} names no field.", f"Give NAME=VALUE; names are: {', '.join(names)}.")
         config.setdefault(asset, {})[name] = _value(field, _CONFIGS[asset].model_fields[name].annotation, value)
+    for asset, said in config.items():
+        try:
+            _CONFIGS[asset](**said)
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+            raise BadInput(f"--set {wrong}.", "Correct the value.") from error
     return config
 
 
 def _value(field: str, kind: Any, value: str) -> Any:
-    if kind is str or str in typing.get_args(kind):
+    if kind is str or kind == str | None:
         return value
     try:
         parsed = yaml.safe_load(value)
