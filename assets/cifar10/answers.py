@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from resources.intake.identity import shown
+from resources.spreadsheets import safe
 
 GALLERY_IMAGES = 60
 _SURE, _DOUBTFUL = 0.9, 0.5
@@ -79,12 +80,8 @@ def _picked(best: Any) -> list[int]:
 
 
 def _safe(text: str) -> str:
-    """Text for a cell: on one line, and no formula.
-
-    Spreadsheets run what begins with one of these signs; an apostrophe before it makes it text (OWASP: CSV Injection).
-    """
-    line = shown(text, _CHARACTERS)
-    return f"'{line}" if line.startswith(("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")) else line
+    """Text for a cell: on one line, and no formula."""
+    return safe(shown(text, _CHARACTERS))
 
 
 def _csv(rows: Iterable[Sequence[str]]) -> bytes:

@@ -107,6 +107,17 @@ def read(name: str, content: bytes, options: Options | None = None) -> Labelled:
     return Labelled(texts, [found[value] for value in written], values, text, label, encoding, form)
 
 
+def of_rows(name: str, sheet: Sheet, text_at: int, options: Options) -> tuple[list[str], int]:
+    """What the label of each row of a table means, empty where there is none, and the column they stand in.
+
+    Unlike `read` it does not ask for rows of both classes. Raises: BadInput if no column is known to hold labels.
+    """
+    label_at = _label_column(name, sheet, text_at, options)
+    written = [row[label_at] for row in sheet.rows]
+    meaning = _meaning(name, columns.title(sheet, label_at), Counter(written), options.labels)
+    return [meaning.get(plain_value(value), "") for value in written], label_at
+
+
 def plain_value(written: str) -> str:
     """A label without regard to case and to how a whole number is written: `4.0` and `+4` are `4`."""
     value = written.strip().casefold().replace("\u2212", "-")  # the minus sign of typesetters
