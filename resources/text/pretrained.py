@@ -137,6 +137,8 @@ def tokenizer(encoder: Encoder) -> EncoderTokenizer:
     """
     import transformers
 
+    if not any((encoder.folder / name).is_file() for name in _TOKENIZER):  # transformers would make an empty one
+        raise MissingModel(f"{encoder.name} has no tokenizer.", f"Its folder must hold one of {', '.join(_TOKENIZER)}.")
     transformers.utils.logging.disable_progress_bar()
     where: dict[str, Any] = {"pretrained_model_name_or_path": str(encoder.folder), "local_files_only": True}
     try:
@@ -150,6 +152,12 @@ def tokenizer(encoder: Encoder) -> EncoderTokenizer:
         ) from error
     if made.pad_token_id is None:
         raise MissingModel(f"The tokenizer of {encoder.name} has no token to fill up with.", "Choose another base.")
+    if backend.get_vocab_size() > config.vocab_size:
+        raise MissingModel(
+            f"The tokenizer of {encoder.name} has {backend.get_vocab_size():,} tokens, its network knows"
+            f" {config.vocab_size:,}.",
+            "Choose another base.",
+        )
     backend.no_padding()
     backend.no_truncation()
     return EncoderTokenizer(backend.to_str().encode(), int(made.pad_token_id), _longest(made, config))
