@@ -208,7 +208,8 @@ def _meaning(name: str, label: str, counts: Mapping[str, int], told: Mapping[str
         why = "it is not known what they mean"
         guess = dict(zip(values[:2], CLASSES, strict=False))
     raise BadInput(
-        f"{name}: column {label} has {_seen(counts)}, and {why}.", f"Set `labels`, such as {_as_config(guess)}."
+        f"{name}: column {label} has {_seen(counts)}, and {why}.",
+        f"Set `labels`, such as {_as_config(guess)}; or `label_column` to another one.",
     )
 
 

@@ -193,6 +193,7 @@ NEED_DAGSTER = {
     "resources.intake.intake",
     "resources.intake.known_batches",
     "resources.intake.recordings",
+    "resources.intake.sentiment",
     "resources.notes.typesetting",
     "resources.speech.recognition",
     "resources.store.io_manager",
