@@ -93,7 +93,7 @@ def ask(
     for number, mode in enumerate(MODES):
         drawn = Sampling(settings.temperature, settings.top_p, settings.sampling_seed)
         sampling = drawn if mode == "sampling" else None
-        completions[mode] = model.complete(given, most, sampling, _after(count * (2 + number), told))
+        completions[mode] = model.complete(given, most, sampling, told=_after(count * (2 + number), told))
     return Answers(
         nats=[math.fsum(each) for each in nll],
         tokens=[len(each) for each in nll],

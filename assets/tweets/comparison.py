@@ -4,7 +4,7 @@ Belongs here: the asset, its config, what is recorded of it. Does not belong her
 (`comparing.py`), pictures (`comparison_pictures.py`), the report's text and pages (`report.py`).
 """
 
-import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from resources.errors import failures
 from resources.progress import Progress
 from resources.store.io_manager import ArtifactStore
 from resources.store.types import Document, Table
-from resources.training.results import learned_from
+from resources.training.results import learned_from, publish_files
 from resources.training.trainer import Trainer, needed
 
 if TYPE_CHECKING:
@@ -117,8 +117,10 @@ def completion_comparison(
             passed_over=passed,
         )
         context.log.info(comparison.verdict)
-        made = report.made(comparison, Path(trainer.cache))
-        place = _published(store, made.files)
+        # Of the newest model, so that comparing the same ones again gives the same file.
+        created = datetime.fromtimestamp(max(model.record.timestamp for model in models), UTC)
+        made = report.made(comparison, Path(trainer.cache), created)
+        place = publish_files(store, FOLDER, made.files)
     return dg.MaterializeResult(
         value=comparison,
         metadata={
@@ -126,7 +128,8 @@ def completion_comparison(
             "table": dg.MetadataValue.md(report.figures_table(comparison)),
             "completions": dg.MetadataValue.md(report.examples_table(comparison)),
             **{name: dg.MetadataValue.md(picture) for name, picture in made.inline().items()},
-            "best": comparison.best,
+            current.BEST: comparison.best,
+            current.BEST_CHECKPOINT: comparison.best_checkpoint,
             "tweets": settings.tweets,
             "characters": comparison.characters,
             **_numbers(comparison),
@@ -181,16 +184,6 @@ def _unigram(store: ArtifactStore, models: list[current.Model], texts: list[str]
     if len(places) > _COUNTED:
         places = np.random.default_rng(0).choice(places, _COUNTED, replace=False)
     return unigram.Unigram(tokenizer, [texts[int(place)] for place in places])
-
-
-def _published(store: ArtifactStore, files: dict[str, bytes]) -> str:
-    """Put the report into the library; return its folder's absolute path."""
-    with tempfile.TemporaryDirectory() as place:
-        paths = {name: Path(place) / name for name in files}
-        for name, path in paths.items():
-            path.write_bytes(files[name])
-        store.publish(FOLDER, paths)
-    return str(Path(store.library).absolute() / FOLDER)
 
 
 def _numbers(comparison: "CompletionComparison") -> dict[str, float]:

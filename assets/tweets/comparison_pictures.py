@@ -21,7 +21,7 @@ _COLOURS = 64  # of the palette: each event stores the pictures, as base64
 def bits(comparison: CompletionComparison) -> bytes:
     """Bits per character of every model and of the unigram baseline, with intervals; the shortest bar is the best."""
     systems = [*comparison.systems, comparison.unigram]
-    figure, axes = _figure(9, 1.1 + 0.5 * len(systems))
+    figure, axes = _figure(9, 0.8 + 0.42 * len(systems))
     colours = [_ORANGE if one.name == comparison.best else _GREY if one.baseline else _BLUE for one in systems]
     _bars(axes, [one.name for one in systems], [one.bits_per_character for one in systems], colours, "{:.3f}")
     axes.set_xlabel("bits per character of the continuation, fewer is better")
@@ -30,7 +30,7 @@ def bits(comparison: CompletionComparison) -> bytes:
 
 def rouge(comparison: CompletionComparison) -> bytes:
     """ROUGE-L of every model, greedy and sampling, with intervals."""
-    figure, axes = _figure(9, 1.3 + 0.72 * len(comparison.systems))
+    figure, axes = _figure(9, 0.8 + 0.6 * len(comparison.systems))
     names, figures, colours = [], [], []
     for one in comparison.systems:
         for mode in one.modes:
@@ -45,7 +45,7 @@ def rouge(comparison: CompletionComparison) -> bytes:
 def next_word(comparison: CompletionComparison) -> bytes:
     """How often the next word is the likeliest one, or among the three likeliest."""
     systems = [*comparison.systems, comparison.unigram]
-    figure, axes = _figure(9, 1.3 + 0.72 * len(systems))
+    figure, axes = _figure(9, 0.8 + 0.6 * len(systems))
     names, figures, colours = [], [], []
     for one in systems:
         for first, value in ((1, one.next_word_top_1), (3, one.next_word_top_3)):

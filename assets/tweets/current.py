@@ -3,6 +3,7 @@
 Belongs here: asking Dagster's event log for them. Does not belong here: comparing them (`comparing.py`).
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,12 @@ CORPUS = "corpus"
 KINDS = {"lstm": dg.AssetKey("lstm_checkpoint"), "transformer": dg.AssetKey("transformer_checkpoint")}
 """The two kinds of network, by the word before the slash in a model's name."""
 TRAIN = "scriptorium train tweets"
+COMPARISON = dg.AssetKey("completion_comparison")
+BEST, BEST_CHECKPOINT = "best", "best_checkpoint"
+"""Where the materialization of a comparison names the best model, and its checkpoint's data version."""
+AUTO = "auto"
+_DIGEST = re.compile(r"[0-9a-f]{6,64}\Z")
+"""Shorter beginnings are typing errors rather than digests."""
 _UNUSABLE = (CorruptArtifact, MissingArtifact, OutdatedArtifact)
 
 
@@ -47,6 +54,50 @@ def models(instance: dg.DagsterInstance) -> list[Model]:
             if record is not None and record.manifest is not None and record.digest is not None:
                 found.append(Model(f"{kind}/{preset}", record.digest, record))
     return found
+
+
+def find(instance: dg.DagsterInstance, name: str = AUTO) -> Model:
+    """The checkpoint called `name`: `lstm/<preset>`, `transformer/<preset>`, a preset that only one kind has, or the
+    beginning of a checkpoint's data version (6 or more hex digits).
+
+    `auto` is the best one of the latest comparison; the newest checkpoint where nothing was compared yet, or what was
+    best is gone. Raises: BadInput if there is none, or several.
+    """
+    there = models(instance)
+    if not there:
+        raise BadInput("There is no language model of tweets yet.", f"Train some: {TRAIN}")
+    if name == AUTO:
+        return _best(instance) or max(there, key=lambda model: model.record.timestamp)
+    found = [model for model in there if name in (model.name, model.name.partition("/")[2])]
+    if not found and _DIGEST.match(name):
+        found = [model for model in _versions(instance) if model.digest.startswith(name)]
+    if len({model.digest for model in found}) == 1:
+        return found[0]
+    names = ", ".join([AUTO, *(model.name for model in there)])
+    many = f"{len(found)} checkpoints are meant by {name!r}" if found else f"There is no checkpoint {name!r}"
+    raise BadInput(f"{many}.", f"There are: {names}.")
+
+
+def _best(instance: dg.DagsterInstance) -> Model | None:
+    compared = records.latest(instance, COMPARISON, None)
+    if compared is None or compared.event is None:
+        return None
+    said = [compared.event.metadata.get(name) for name in (BEST, BEST_CHECKPOINT)]
+    if None in said:
+        return None
+    name, digest = (str(value.value) for value in said if value is not None)
+    return next((model for model in _versions(instance) if (model.name, model.digest) == (name, digest)), None)
+
+
+def _versions(instance: dg.DagsterInstance) -> list[Model]:
+    """Every checkpoint that is stored, of each preset the newest first."""
+    return [
+        Model(f"{kind}/{preset}", record.digest, record)
+        for kind, asset in KINDS.items()
+        for preset in sorted(instance.get_materialized_partitions(asset))
+        for record in records.versions(instance, asset, preset)
+        if record.manifest is not None and record.digest is not None
+    ]
 
 
 def card_of(checkpoint: Checkpoint) -> LstmCard | TransformerCard:

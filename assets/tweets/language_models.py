@@ -99,17 +99,25 @@ class LanguageModel(ABC):
     def complete(
         self,
         prefixes: Sequence[str],
-        most_words: Sequence[int],
+        most_words: Sequence[int] | None,
         sampling: Sampling | None = None,
+        *,
+        most_tokens: int | None = None,
         told: Callable[[int], object] = lambda done: None,
     ) -> list[str]:
-        """A continuation of each prefix: at most `most_words[i]` words, up to where the model ends the tweet.
+        """A continuation of each prefix: at most `most_words[i]` words and `most_tokens` tokens (one of the two is
+        given), up to where the model ends the tweet.
 
         Greedy without `sampling`. Texts are cleaned, as all tweets are: no model hands out names that it once read.
         `told` gets the number of prefixes done.
         """
         given = self.encode(prefixes)
+        if most_words is None:
+            assert most_tokens is not None, "a completion has a limit"
+            most_words = [most_tokens] * len(prefixes)  # each has at least one token
         most = [_TOKENS_PER_WORD * words + _MORE_TOKENS for words in most_words]
+        if most_tokens is not None:
+            most = [min(each, most_tokens) for each in most]
         made = self._generate(given, most_words, most, sampling, told)
         before = self.decode(given)
         whole = self.decode([[*ids, *more] for ids, more in zip(given, made, strict=True)])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from assets.tweets import comparison_pictures
@@ -17,6 +18,9 @@ from resources.commonmark import escape
 from resources.training import report_pages
 from resources.training.plots import as_markdown, curves
 from resources.training.report_pages import Block, Heading, Paragraph, Picture, Table
+
+_CURVES = 0.72
+"""Of the width: two trainings then fit on a page."""
 
 TITLE = "Completing tweets: an LSTM against transformers"
 MARKDOWN, PDF = "comparison.md", "comparison.pdf"
@@ -48,10 +52,12 @@ class Report:
         return {one.name.removesuffix(".png"): as_markdown(one.png, one.alt) for one in self.pictures}
 
 
-def made(comparison: CompletionComparison, cache: Path) -> Report:
-    """All of it; fonts for the PDF are cut into `cache` once. Raises: MissingExtra without the font packages."""
+def made(comparison: CompletionComparison, cache: Path, created: datetime) -> Report:
+    """All of it; fonts for the PDF, whose date is `created`, are cut into `cache` once.
+
+    Raises: MissingExtra without the font packages."""
     shown = pictures(comparison)
-    pdf = report_pages.typeset(TITLE, _blocks(comparison, shown), cache)
+    pdf = report_pages.typeset(TITLE, _blocks(comparison, shown), cache, created)
     files = {MARKDOWN: _markdown(comparison, shown).encode(), PDF: pdf.pdf, **{one.name: one.png for one in shown}}
     return Report(files, tuple(shown), pdf.pages)
 
@@ -124,9 +130,7 @@ def _blocks(comparison: CompletionComparison, shown: Sequence[Shown]) -> list[Bl
     mode_rows = _mode_rows(comparison)
     strong_modes = frozenset(at for at, row in enumerate(mode_rows) if row[0] == comparison.best)
     blocks.append(
-        Table(
-            _MODES, mode_rows, (2.1, 1.05, 1.0, 1.0, 1.9, 1.15, 1.15, 0.8), frozenset({2, 3, 4, 5, 6, 7}), strong_modes
-        )
+        Table(_MODES, mode_rows, (66, 43, 42, 42, 108, 48, 48, 32), frozenset({2, 3, 4, 5, 6, 7}), strong_modes)
     )
     blocks += [Paragraph(line, "small") for line in _notes(comparison)]
     first, rest = shown[:3], shown[3:]
@@ -134,7 +138,7 @@ def _blocks(comparison: CompletionComparison, shown: Sequence[Shown]) -> list[Bl
     blocks += [Picture(one.png, one.alt, one.caption) for one in first]
     if rest:
         blocks.append(Heading("Trainings"))
-        blocks += [Picture(one.png, one.alt, one.caption) for one in rest]
+        blocks += [Picture(one.png, one.alt, one.caption, _CURVES) for one in rest]
     blocks.append(Heading("Completions", new_page=True))
     blocks.append(Paragraph(_EXAMPLES_SAID))
     for number, example in enumerate(comparison.examples, start=1):
@@ -170,14 +174,13 @@ def _notes(comparison: CompletionComparison) -> list[str]:
     """What each column means."""
     return [
         "Bits per character: −log₂ of the probability of what really followed, divided by its characters with the space"
-        " before them; the mark at a tweet's end is left out. It does not depend on how a model cuts texts into tokens,"
-        " and decides the comparison. Perplexity is per token of the model's own tokenizer: models with different"
-        " tokenizers can't be compared by it.",
-        "Next word: how often the likeliest word, found by a beam search over tokens, is exactly the one that follows,"
-        " and how often one of the three likeliest is. ROUGE is F1 by the package rouge_score without its stemmer,"
-        " which knows Latin letters and digits only. Distinct-n: different n-grams of all completions, divided by all.",
+        " before them, without the mark at a tweet's end. It does not depend on how a model cuts texts into tokens, and"
+        " decides the comparison. Perplexity does: it is per token of the model's own tokenizer, and not comparable.",
+        "Next word: how often the likeliest word, by a beam search over tokens, is exactly the one that follows, or one"
+        " of the three likeliest is. ROUGE is F1 by the package rouge_score without stemmer, which knows Latin letters"
+        " and digits only. Distinct-n: different n-grams of all completions, divided by all of them.",
         f"In brackets: 95 % intervals by {DRAWS:,} bootstrap samples of the tweets. The unigram baseline knows how"
-        " frequent tokens and words are in the train split, and nothing of the prompt.",
+        " frequent tokens and words of the train split are, and nothing of the prompt.",
     ]
 
 

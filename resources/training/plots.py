@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _WIDTH, _DPI = 9.0, 100  # inches: 900 pixels
 _TRAIN, _VALIDATION, _RATE, _GREY = "#2f6fb0", "#d1622b", "#5b8c5a", "#6b7480"
 _LOGARITHMIC = 30  # largest over smallest loss, from where the tail of a linear axis is flat
-_RISING = ("accuracy", "f1", "f2", "auc", "precision", "recall", "r2")  # the best of these is the highest
+_RISING = ("accuracy", "f1", "f2", "auc", "precision", "recall", "r2", "rouge")  # the best of these is the highest
 _NO_PANEL = ("epoch", "lr", "seconds", "samples_per_s")
 _MOST_PANELS = 6
 _MOST_NAMES = 40  # a class's row is then 22 pixels high

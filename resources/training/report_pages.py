@@ -1,7 +1,7 @@
 """A report as a PDF: headings, paragraphs, tables whose cells wrap, pictures; in the faces and the look of the notes.
 
 Belongs here: setting such blocks on pages. Does not belong here: what a report says (`assets/<product>/report.py`).
-Pure: no Dagster. The same blocks and fonts give the same bytes. Lengths are in points.
+Pure: no Dagster. The same blocks, date and fonts give the same bytes. Lengths are in points.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 from resources.notes import fallback, fonts
@@ -26,9 +27,10 @@ _LEAD = Style("serif", 10.5, ACCENT)
 _PROMPT = Style("sans-bold", 9.5, INK)
 _LEADING = 12.0  # from line to line within a cell
 _CELL_ROOM = 6.0  # above and below a cell's text, together
-_GAP = 10.0  # between columns
+_GAP = 7.0  # between columns
 _MARGIN = 62.0  # left and right: reports have no column of times, and tables want room
 _WIDEST_LINE = 480.0
+_POINTS = 0.62  # of a pixel at most: letters of a picture then are not larger than those of the text
 _HEAD_GAP, _FOOT_GAP = 26.0, 34.0  # as in the notes
 
 
@@ -65,11 +67,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG with what it says in words; its caption stands below it."""
+    """A PNG with what it says in words; its caption stands below it. It takes at most `share` of the width."""
 
     png: bytes
     alt: str
     caption: str = ""
+    share: float = 1.0
 
 
 Block = Heading | Paragraph | Table | Picture
@@ -173,7 +176,7 @@ class _Setter:
         self.pictures[name] = block.png
         with Image.open(io.BytesIO(block.png)) as image:
             width, height = image.size
-        shown = min(self.form.column, width * 0.62)  # 900 pixels are the whole column
+        shown = min(self.form.column * block.share, width * _POINTS)
         tall = shown * height / width
         if tall > self.form.body * 0.8:
             shown, tall = shown * self.form.body * 0.8 / tall, self.form.body * 0.8
@@ -195,7 +198,14 @@ class _ReportPen(Pen):
     """Draws the pages of a report."""
 
     def __init__(
-        self, title: str, language: str, form: Format, faces: dict[str, Path], measure: Measure, pages: list[Page]
+        self,
+        title: str,
+        created: datetime,
+        language: str,
+        form: Format,
+        faces: dict[str, Path],
+        measure: Measure,
+        pages: list[Page],
     ) -> None:
         from fpdf import FPDF
 
@@ -208,7 +218,7 @@ class _ReportPen(Pen):
         pdf.set_title(title)
         pdf.set_creator("Scriptorium")
         pdf.set_lang(language)
-        pdf.set_creation_date()  # none: the same report has the same bytes whenever it is made
+        pdf.set_creation_date(created)
         pdf.set_display_mode("fullwidth")
         super().__init__(pdf, measure)
         self._title, self._form, self._pages = title, form, pages
@@ -283,8 +293,17 @@ class _ReportPen(Pen):
                 self._rule(self._form.left - 6, top + row.height, self._form.left + self._form.column + 6)
 
 
-def typeset(title: str, blocks: Sequence[Block], cache: Path, *, page_format: str = "A4", language: str = "en") -> Set:
-    """Set `blocks` under `title`. Faces are cut into `cache` once; signs that no installed font has become boxes.
+def typeset(
+    title: str,
+    blocks: Sequence[Block],
+    cache: Path,
+    created: datetime,
+    *,
+    page_format: str = "A4",
+    language: str = "en",
+) -> Set:
+    """Set `blocks` under `title`. `created`, with its time zone, is the file's date. Faces are cut into `cache` once;
+    signs that no installed font has become boxes.
 
     Raises: MissingExtra if the font packages are not installed.
     """
@@ -299,7 +318,7 @@ def typeset(title: str, blocks: Sequence[Block], cache: Path, *, page_format: st
     rows = setter.rows(title, blocks)
     pages = paginate(rows, form.body)
     paths = {name: face.path for name, face in faces.items()} | {name: face.path for name, face in others.items()}
-    pdf = _ReportPen(glyphs.clean(title), language, form, paths, measure, pages).draw(setter.pictures)
+    pdf = _ReportPen(glyphs.clean(title), created, language, form, paths, measure, pages).draw(setter.pictures)
     return Set(pdf, len(pages), glyphs.replaced)
 
 

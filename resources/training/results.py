@@ -242,7 +242,11 @@ def evaluation_result(
 
 def publish_predictions(store: ArtifactStore, product: str, name: str, files: Mapping[str, bytes]) -> str:
     """Put the files into `library/<product>/predictions/<name>/`; return that folder's absolute path."""
-    folder = f"{product}/predictions/{name}"
+    return publish_files(store, f"{product}/predictions/{name}", files)
+
+
+def publish_files(store: ArtifactStore, folder: str, files: Mapping[str, bytes]) -> str:
+    """Make the library's `folder` hold these files; return its absolute path."""
     with tempfile.TemporaryDirectory() as place:
         paths = {file: Path(place) / file for file in files}
         for file, path in paths.items():
