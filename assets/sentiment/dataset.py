@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from pydantic import Field, field_validator
+from pydantic import Field
 
+from assets.sentiment.reading import AUTO, ReadingConfig
 from assets.sentiment.recipe import SentimentRecipe
 from assets.sentiment.source import GROUP, OWNERS, labelled_file, sentiment_file
 from dagster_project.partitions import sentiment_files
@@ -21,14 +22,12 @@ from resources.training import presets
 from resources.training.trainer import Trainer, needed
 
 PRESETS = Path(__file__).with_name("presets.yaml")
-AUTO = "auto"
 _UNEVEN = 0.2
 """Share of the smaller class from which on a file is uneven. TweetEval's sentiment, without neutral, has 0.28."""
 _SHOWN = 10  # rows of the preview
-_MEANINGS = ("negative", "positive", "neutral")
 
 
-class SentimentDatasetConfig(dg.Config):
+class SentimentDatasetConfig(ReadingConfig):
     """How the file is read, where that can't be recognised, and for which preset it is tokenized."""
 
     preset: str = Field(
@@ -36,33 +35,10 @@ class SentimentDatasetConfig(dg.Config):
         min_length=1,
         description="Entry of presets.yaml that is trained on this file; `auto`: the default of this machine.",
     )
-    text_column: str | None = Field(
-        default=None,
-        description="Column of the texts: its name in the header, or its number from 1. Empty: recognised.",
-    )
-    label_column: str | None = Field(default=None, description="Column of the labels, as above. Empty: recognised.")
-    labels: dict[str, str] = Field(
-        default_factory=dict,
-        description='What the labels mean, such as {"0": "negative", "1": "neutral", "2": "positive"}; neutral rows are'
-        " left out. Empty: recognised.",
-    )
-    encoding: str = Field(
-        default=AUTO, min_length=1, description="The file's encoding, such as utf-8 or latin-1; `auto`: recognised."
-    )
-    header: bool | None = Field(
-        default=None, description="Whether the first row has the columns' names. Empty: recognised."
-    )
     seed: int = Field(default=0, ge=0, lt=2**32, description="Seed of the parts a tweet may fall into.")
     limit: int | None = Field(
         default=None, ge=1, description="Use so many different tweets at most, as good as drawn. Empty: all."
     )
-
-    @field_validator("labels")
-    @classmethod
-    def _are_known(cls, labels: dict[str, str]) -> dict[str, str]:
-        if odd := sorted(set(labels.values()) - set(_MEANINGS)):
-            raise ValueError(f"a label means {', '.join(_MEANINGS)}, not {', '.join(odd)}")
-        return labels
 
 
 @dg.asset(  # type: ignore[call-overload]  # dagster_type takes a class, too
@@ -109,7 +85,7 @@ def sentiment_dataset(
 
         file = labelled_file(context)
         name, recipe = _preset(config.preset, trainer)
-        labelled = labels.read(file.name, file.content, _options(config))
+        labelled = labels.read(file.name, file.content, config.options())
         context.log.info(f"{len(labelled.texts):,} rows of {labelled.form}, {labelled.encoding}")
         found = rows.distinct(labelled, seed=config.seed, limit=config.limit)
         base = pretrained.encoder(recipe.base, trainer.cache, trainer.offline)
@@ -183,18 +159,6 @@ def _preset(name: str, trainer: Trainer) -> tuple[str, SentimentRecipe]:
     if name not in known:
         raise BadInput(f'There is no preset "{name}".', f"Set `preset` to one of {', '.join(known)}.")
     return name, known[name]
-
-
-def _options(config: SentimentDatasetConfig) -> Any:
-    from assets.sentiment.labels import Options
-
-    return Options(
-        text_column=config.text_column,
-        label_column=config.label_column,
-        encoding=config.encoding,
-        header=config.header,
-        labels=config.labels,
-    )
 
 
 def _per_part(found: Any) -> dict[str, dict[str, int]]:

@@ -8,9 +8,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from assets.sentiment import choosing
+from assets.sentiment.reading import ReadingConfig
 from assets.sentiment.recipe import PRODUCT
 from assets.sentiment.source import GROUP, OWNERS, sentiment_questions
 from dagster_project.partitions import sentiment_batches
@@ -33,10 +34,9 @@ if TYPE_CHECKING:
 PREDICTIONS, SKIPPED = "predictions.csv", "skipped.txt"
 _SHOWN_DIGITS = 8  # of a digest, as in the names of runs: enough to tell checkpoints apart
 _SHOWN = 20  # rows and problems on the event's page; all are in the files
-_MEANINGS = ("negative", "positive", "neutral")
 
 
-class SentimentPredictionsConfig(dg.Config):
+class SentimentPredictionsConfig(ReadingConfig):
     """Which model is asked, and how tables are read where that can't be recognised."""
 
     checkpoint: str = Field(
@@ -45,30 +45,6 @@ class SentimentPredictionsConfig(dg.Config):
         description="`champion` (the pooled champion, else that of the newest file), `pooled`, a file's partition key"
         " or a beginning of it, or the beginning of a checkpoint's data version (6 or more hex digits).",
     )
-    text_column: str | None = Field(
-        default=None,
-        description="Column of the texts in tables: its name in the header, or its number from 1. Empty: recognised.",
-    )
-    label_column: str | None = Field(
-        default=None, description="Column that says what is true, if there is one, as above. Empty: recognised."
-    )
-    labels: dict[str, str] = Field(
-        default_factory=dict,
-        description='What its values mean, such as {"0": "negative", "1": "positive"}. Empty: recognised.',
-    )
-    encoding: str = Field(
-        default="auto", min_length=1, description="The files' encoding, such as utf-8 or latin-1; `auto`: recognised."
-    )
-    header: bool | None = Field(
-        default=None, description="Whether the first row of tables has the columns' names. Empty: recognised."
-    )
-
-    @field_validator("labels")
-    @classmethod
-    def _are_known(cls, labels: dict[str, str]) -> dict[str, str]:
-        if odd := sorted(set(labels.values()) - set(_MEANINGS)):
-            raise ValueError(f"a label means {', '.join(_MEANINGS)}, not {', '.join(odd)}")
-        return labels
 
 
 @dg.asset(  # type: ignore[call-overload]  # dagster_type takes a class, too
@@ -154,15 +130,8 @@ def sentiment_predictions(
 def _read(context: dg.AssetExecutionContext, config: SentimentPredictionsConfig) -> tuple[list["Questions"], list[str]]:
     """The texts of every file that is as it was taken in, and what is left out, a line each."""
     from assets.sentiment import questions
-    from assets.sentiment.labels import Options
 
-    options = Options(
-        text_column=config.text_column,
-        label_column=config.label_column,
-        encoding=config.encoding,
-        header=config.header,
-        labels=config.labels,
-    )
+    options = config.options()
     asset = sentiment_questions.key.to_user_string()
     whole, others = batches.files_of(context, asset, context.partition_key, missing="leave")
     problems = [f"{file.name}: is gone, or holds something else than when it was taken in" for file in others]

@@ -55,10 +55,11 @@ class Rows:
         return np.bincount(cells, minlength=len(tweets.PARTS) * len(CLASSES)).reshape(len(tweets.PARTS), len(CLASSES))
 
 
-def distinct(labelled: Labelled, *, seed: int = 0, limit: int | None = None) -> Rows:
+def distinct(labelled: Labelled, *, seed: int = 0, limit: int | None = None, divided: bool = True) -> Rows:
     """The rows of a dataset. Neither the order of a file's rows nor its encoding makes a difference.
 
-    `limit` keeps that many tweets, those with the lowest digests, which is as good as drawn.
+    `limit` keeps that many tweets, those with the lowest digests, which is as good as drawn. Not `divided`, they are no
+    dataset to learn from, and however few will do.
     Raises: BadInput if a class has too few rows in one of the parts.
     """
     texts: list[str] = []
@@ -87,7 +88,8 @@ def distinct(labelled: Labelled, *, seed: int = 0, limit: int | None = None) -> 
         tweets.splits_of(identities[chosen], seed),
         counts,
     )
-    _enough(rows)
+    if divided:
+        _enough(rows)
     return rows
 
 
