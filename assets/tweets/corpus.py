@@ -103,7 +103,7 @@ def tweet_corpus(context: dg.AssetExecutionContext, config: TweetCorpusConfig) -
             "left_out": corpus.left_out,
             "characters": characters,
             "source": origin,
-            "files": dg.MetadataValue.md(f"| file | rows | form |\n|---|---|---|\n{counts}"),
+            "rows_per_file": dg.MetadataValue.md(f"| file | rows | form |\n|---|---|---|\n{counts}"),
             "preview": dg.MetadataValue.md(_preview(corpus.texts)),
             "lengths": dg.MetadataValue.md(picture),
         },

@@ -64,7 +64,6 @@ def tweet_tokenizer(
             "learned_from": len(train),
             "tokens_per_tweet": round(tokens / len(some), 3),
             "characters_per_token": round(sum(map(len, some)) / max(1, tokens), 3),
-            "bytes": len(content),
             "first_merges": " ".join("".join(pair) for pair in merges[:40]),
             "preview": dg.MetadataValue.md(
                 "\n".join(
