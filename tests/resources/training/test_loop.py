@@ -96,6 +96,70 @@ def test_it_stops_when_the_loss_no_longer_falls(problem: Any) -> None:
     assert training.stopped == "val_loss has not fallen for 2 epochs"
 
 
+def test_the_module_says_which_metric_decides_and_which_way(problem: Any, state: Any) -> None:
+    from resources.training.loop import Plan, fit
+
+    scores = [0.2, 0.6, 0.6, 0.5, 0.4]
+
+    def watched() -> Any:
+        module, train, validation = problem()
+        module.monitor = ("val_score", "max")
+        module.epoch_metrics = lambda: {"val_score": scores[module.current_epoch]}
+        return module, train, validation
+
+    plan = Plan(epochs=5, keep="best", patience=3)
+    module, train, validation = watched()
+    training = fit(module, train, validation, plan, state=state)
+    assert [numbers["val_score"] for numbers in training.epochs] == scores
+    assert list(training.epochs[0])[:4] == ["epoch", "loss", "val_loss", "val_score"]
+    assert training.kept_epoch == 2  # the first of the equals, though val_loss fell all the time
+    best = training.weights["network.0.weight"]
+    assert not best.equal(_fit(problem, epochs=5).weights["network.0.weight"])
+    stopped = fit(*watched(), Plan(epochs=5, keep="best", patience=2))
+    assert (stopped.stopped, len(stopped.epochs)) == ("val_score has not risen for 2 epochs", 4)
+
+
+def test_a_state_judged_by_another_metric_begins_anew(problem: Any, state: Any) -> None:
+    from resources.training.loop import Plan, fit
+
+    with pytest.raises(Killed):
+        _fit(problem, state, die_after=3)
+    module, train, validation = problem()
+    module.monitor = ("val_score", "max")
+    said: list[str] = []
+    assert fit(module, train, validation, Plan(epochs=6), state=state, warn=said.append).resumed_from == 0
+    assert "metric" in said[0]
+
+
+def test_frozen_weights_are_among_the_result_and_not_among_the_copies(problem: Any, state: Any) -> None:
+    import io
+
+    import torch
+
+    from resources.training.loop import Plan, fit
+    from resources.training.state import STATE
+
+    module, train, validation = problem()
+    module.network[0].requires_grad_(False)
+    first = module.network[0].weight.clone()
+    training = fit(module, train, validation, Plan(epochs=3, keep="best"), state=state)
+    assert training.weights.keys() == module.state_dict().keys()
+    assert torch.equal(training.weights["network.0.weight"], first)
+    saved = torch.load(io.BytesIO(state[STATE]), weights_only=True)
+    assert saved["callbacks"]["epochs"]["best"].keys() == {"network.3.weight", "network.3.bias"}
+
+
+def test_how_much_an_earlier_run_has_done_is_told_before_training(problem: Any, state: Any) -> None:
+    from resources.training.loop import Plan, fit
+
+    told: list[int] = []
+    with pytest.raises(Killed):
+        _fit(problem, state, die_after=3)
+    for _ in range(2):
+        fit(*problem(), Plan(epochs=6), state=state, on_begin=told.append)
+    assert told == [2, 6]
+
+
 def test_it_stops_at_the_time_limit_and_a_resumed_one_does_not_start_anew(problem: Any, state: Any) -> None:
     training = _fit(problem, state, epochs=10_000, time_limit_s=0.3)
     # It is looked at after each epoch, so there is one; all would take half a minute at least, 3 ms each.

@@ -1,6 +1,7 @@
 """The trainer in a real run: state in the store, lines in the logs, and errors that say what to do."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,14 @@ LINE = re.compile(
 
 
 def _materialize(
-    problem: Any, root: Path, instance: dg.DagsterInstance, *, die_after: int = 0, inputs: str = "a", epochs: int = 5
+    problem: Any,
+    root: Path,
+    instance: dg.DagsterInstance,
+    *,
+    die_after: int = 0,
+    inputs: str = "a",
+    epochs: int = 5,
+    head: Sequence[str] = (),
 ) -> Any:
     """A run of an asset that trains; `die_after` kills it in that epoch. Returns (result, Training or None)."""
     from resources.store.io_manager import ArtifactIOManager, ArtifactStore
@@ -39,7 +47,8 @@ def _materialize(
 
         module.training_step = dying
         recipe = Recipe(description="test", epochs=epochs)
-        trained.append(trainer.fit(context, module, train, validation, recipe, inputs=inputs, text_log="p/log.txt"))
+        log: dict[str, Any] = {"text_log": "p/log.txt", "text_log_head": head}
+        trained.append(trainer.fit(context, module, train, validation, recipe, inputs=inputs, **log))
         return Text("done")
 
     resources = {
@@ -76,6 +85,24 @@ def test_another_run_goes_on_where_the_first_died_and_cleans_up(problem: Any, tm
     assert not list((tmp_path / "store" / "scratch").rglob("training_state.pt"))
     lines = (tmp_path / "library" / "p" / "log.txt").read_text().splitlines()
     assert [line.partition("Epoch ")[2][:3] for line in lines] == ["1/5", "2/5", "3/5", "4/5", "5/5"]
+
+
+def test_a_log_with_a_head_tells_the_whole_training(problem: Any, tmp_path: Path) -> None:
+    head = ["data 0123", "12 tweets"]
+    with dg.DagsterInstance.ephemeral() as instance:
+        _materialize(problem, tmp_path, instance, die_after=3, head=head)
+        written = (tmp_path / "library" / "p" / "log.txt").read_text()
+        _materialize(problem, tmp_path, instance, head=head)
+    lines = (tmp_path / "library" / "p" / "log.txt").read_text().splitlines()
+    assert written.splitlines() == lines[:5]  # appended, never written anew
+    said = [re.sub(r"\A\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - INFO - ", "", line) for line in lines]
+    epoch = r"Epoch {}/5 - loss: \d+\.\d{{4}} - val_loss: \d+\.\d{{4}} - samples/s: \d+\.\d"
+    wanted = ["data 0123", "12 tweets", *(epoch.format(n) for n in (1, 2, 3))]
+    wanted += ["Goes on after epoch 3/5, where an earlier run ended", *(epoch.format(n) for n in (4, 5))]
+    wanted += ["Done: the weights of epoch 5 are kept"]
+    assert len(said) == len(wanted)
+    for line, pattern in zip(said, wanted, strict=True):
+        assert re.fullmatch(pattern, line)
 
 
 def test_other_inputs_begin_anew(problem: Any, tmp_path: Path) -> None:
