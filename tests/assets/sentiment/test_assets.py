@@ -1,5 +1,6 @@
 """The product as Dagster runs it: a dropped file from its dataset to a champion."""
 
+import csv
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,11 +25,16 @@ from assets.sentiment.checkpoint import sentiment_checkpoint
 from assets.sentiment.dataset import sentiment_dataset
 from assets.sentiment.evaluation import sentiment_evaluation
 from assets.sentiment.parts import parts
+from assets.sentiment.pooled import sentiment_pooled_champion
+from assets.sentiment.predictions import sentiment_predictions
 from assets.sentiment.source import sentiment_file, sentiment_questions
+from resources.intake.batches import Batches, take_in
+from resources.intake.files import Names
 from resources.intake.sentiment import sentiment_intake
 from resources.store import records
 from resources.store.io_manager import ArtifactIOManager, ArtifactStore
 from resources.store.types import Checkpoint
+from resources.text.tweets import cleaned
 from resources.tracking import Tracking
 from resources.training.documents import Evaluation
 from resources.training.trainer import Trainer
@@ -36,7 +42,9 @@ from resources.training.trainer import Trainer
 pytestmark = pytest.mark.train
 
 CHAIN = [sentiment_dataset, sentiment_baseline, sentiment_checkpoint, sentiment_evaluation, sentiment_champion]
-ASSETS = [sentiment_file, sentiment_questions, *CHAIN]
+NAMES = [asset.key.to_user_string() for asset in CHAIN]
+ASSETS = [sentiment_file, sentiment_questions, *CHAIN, sentiment_pooled_champion, sentiment_predictions]
+TEXTS = Names(taken=frozenset({".csv", ".tsv", ".txt"}), never=frozenset())
 PRESETS = """
 learns:
   description: Learns the made-up tweets in seconds
@@ -78,6 +86,16 @@ class Desk:
             taken = intake.take_in(path)
         assert taken.event is not None
         self.instance.add_dynamic_partitions("sentiment_files", [taken.key])
+        self.instance.report_runless_asset_event(taken.event)
+        return taken.key
+
+    def ask(self, *paths: Path) -> str:
+        """Take files of texts in; their partition."""
+        asked = Batches("sentiment_questions", "sentiment_batches", TEXTS, "sentiment_predict")
+        taken = take_in(self.instance, asked, paths)
+        assert taken.key is not None
+        assert taken.event is not None
+        self.instance.add_dynamic_partitions("sentiment_batches", [taken.key])
         self.instance.report_runless_asset_event(taken.event)
         return taken.key
 
@@ -132,8 +150,7 @@ def failure() -> Callable[[dg.ExecuteInProcessResult], str]:
 
 def test_one_run_makes_a_champion_of_a_dropped_file(desk: Desk, make_tweets: ModuleType) -> None:
     key = desk.take_in(make_tweets.write(desk.folder / "tweets.csv", "sentiment140", 1500))
-    names = [str(asset.key.to_user_string()) for asset in CHAIN]
-    told = desk.made(*names, partition=key)
+    told = desk.made(*NAMES, partition=key)
 
     baseline = told["sentiment_baseline"]
     assert baseline["baseline"] == "tfidf", "the other two know nothing of these tweets"
@@ -161,11 +178,35 @@ def test_one_run_makes_a_champion_of_a_dropped_file(desk: Desk, make_tweets: Mod
     assert champion["champion"] in page
     assert "macro_recall" in page
 
+    # A text file and a table in the inbox become one batch of answers by that champion.
+    lines = make_tweets.write(desk.folder / "new.txt", "text", 30)
+    with (table := desk.folder / "new.csv").open("w", newline="") as file:
+        rows = list(make_tweets.tweets(40, 9, 0.0))
+        csv.writer(file).writerows([("id", "text", "label"), *((-n, t.text, t.label) for n, t in enumerate(rows))])
+        file.write("odd\n")
+    batch = desk.ask(lines, table)
+    predicted = desk.made("sentiment_predictions", partition=batch)["sentiment_predictions"]
+    assert (predicted["texts"], predicted["skipped"], predicted["labelled"]) == (70, 1, 40)
+    assert predicted["model"] == champion["champion"]
+    assert predicted["checkpoint"] == champion["checkpoint"]
+    assert predicted["accuracy"] > 0.7  # as above, but of 40 tweets: three standard errors less
+    assert predicted["texts_negative"] + predicted["texts_positive"] == 70
+    assert predicted["probabilities"].startswith("![")
+    folder = desk.library / "sentiment" / "predictions" / batch
+    assert (folder / "skipped.txt").read_text() == "new.csv, line 42: has 1 cells, the first row 3\n"
+    answers = list(csv.DictReader((folder / "predictions.csv").open(newline="")))
+    assert [row["file"] for row in answers] == ["new.csv"] * 40 + ["new.txt"] * 30
+    assert [row["id"] for row in answers][:3] == ["0", "-1", "-2"]
+    assert "@" not in {row["text"][0] for row in answers}, "no cell is a formula"
+    shares = np.array([[float(row["p_negative"]), float(row["p_positive"])] for row in answers])
+    assert [row["label"] for row in answers] == [("negative", "positive")[i] for i in shares.argmax(1)]
+    texts = [row["text"].removeprefix("'") for row in answers]
+    assert predicting.probabilities(desk.value("sentiment_champion", key), texts) == pytest.approx(shares, abs=1e-6)
+
 
 def test_an_evaluation_is_what_the_stored_checkpoint_answers(desk: Desk, make_tweets: ModuleType) -> None:
     key = desk.take_in(make_tweets.write(desk.folder / "tweets.csv", "words", 900))
-    names = [str(asset.key.to_user_string()) for asset in CHAIN[:4]]
-    desk.made(*names, partition=key)
+    desk.made(*NAMES[:4], partition=key)
     validation = parts(desk.value("sentiment_dataset", key))["validation"]
     truth = validation.labels.numpy()
 
@@ -197,8 +238,7 @@ def test_the_same_file_gives_the_same_bytes(desk: Desk, make_tweets: ModuleType)
 
 def test_a_baseline_that_no_network_beats_is_champion(desk: Desk, make_tweets: ModuleType) -> None:
     key = desk.take_in(make_tweets.write(desk.folder / "tweets.csv", "words", 900))
-    names = [str(asset.key.to_user_string()) for asset in CHAIN]
-    result = desk.make(*names, partition=key, sentiment_dataset={"preset": "stuck"})
+    result = desk.make(*NAMES, partition=key, sentiment_dataset={"preset": "stuck"})
     assert result.success
     (crowned,) = result.asset_materializations_for_node("sentiment_champion")
     assert crowned.metadata["champion"].value == "tfidf"
@@ -234,3 +274,82 @@ def test_answers_that_are_no_numbers_stop_the_run(
     assert checks["answers_finite"].metadata["broken"].value == 1
     assert not result.success
     assert not result.asset_materializations_for_node("sentiment_champion")
+
+
+def test_predictions_by_another_checkpoint_lie_beside_the_champion_s(
+    desk: Desk, make_tweets: ModuleType, failure: Callable[[dg.ExecuteInProcessResult], str]
+) -> None:
+    (texts := desk.folder / "new.txt").write_text("what a lovely day\n\n\x01\n")
+    batch = desk.ask(texts)
+    assert "no champion yet" in failure(desk.make("sentiment_predictions", partition=batch))
+    key = desk.take_in(make_tweets.write(desk.folder / "tweets.csv", "words", 900))
+    desk.made("sentiment_dataset", "sentiment_baseline", partition=key)
+    baseline = records.latest(desk.instance, dg.AssetKey("sentiment_baseline"), key)
+    assert baseline is not None
+    assert baseline.digest is not None
+    told = desk.made(
+        "sentiment_predictions", partition=batch, sentiment_predictions={"checkpoint": baseline.digest[:9]}
+    )
+    predicted = told["sentiment_predictions"]
+    assert (predicted["texts"], predicted["skipped"], predicted["model"]) == (1, 1, "tfidf")
+    assert predicted["folder"].endswith(f"{batch}~tfidf-{baseline.digest[:8]}")
+    assert not (desk.library / "sentiment" / "predictions" / batch).exists()
+    assert (Path(predicted["folder"]) / "skipped.txt").read_text() == "new.txt, line 3: has no text\n"
+
+    (empty := desk.folder / "empty.csv").write_text("text,label\n")
+    told_off = failure(desk.make("sentiment_predictions", partition=desk.ask(empty)))
+    assert "No text of these files can be judged" in told_off
+    assert "has a header line and no rows" in told_off
+
+
+def test_the_pooled_champion_is_the_best_on_tweets_that_none_has_learned_from(
+    desk: Desk, make_tweets: ModuleType, failure: Callable[[dg.ExecuteInProcessResult], str]
+) -> None:
+    unnamed = failure(desk.make("sentiment_pooled_champion"))
+    assert "SCRIPTORIUM_SENTIMENT_VALIDATION" in unnamed
+    shared = make_tweets.write(desk.folder / "shared.csv", "words", 800, seed=5)
+    pool: dict[str, Any] = {"sentiment_pooled_champion": {"validation": str(shared)}}
+    assert "No file has a champion yet" in failure(desk.make("sentiment_pooled_champion", **pool))
+
+    # One file has half of the shared tweets among its own; the other's labels are wrong half the time.
+    good = desk.folder / "good.csv"
+    make_tweets.write(good, "words", 900, seed=1)
+    with good.open("a") as file:
+        file.writelines(shared.read_text().splitlines(keepends=True)[1:401])
+    poor = desk.folder / "poor.csv"
+    with poor.open("w", newline="") as file:
+        rows = enumerate(make_tweets.tweets(900, 2, 0.0))
+        csv.writer(file).writerows([("text", "label"), *((t.text, ("neg", "pos")[n % 2]) for n, t in rows)])
+    keys = {path.stem: desk.take_in(path) for path in (good, poor)}
+    for key in keys.values():
+        desk.made(*NAMES, partition=key, sentiment_dataset={"preset": "stuck"})
+
+    told = desk.made("sentiment_pooled_champion", **pool)["sentiment_pooled_champion"]
+    assert told["champion"] == keys["good"]
+    assert told["candidates"] == 2
+    kept = parts(desk.value("sentiment_dataset", keys["good"]))
+    learned = {text for name in ("train", "validation") for text in kept[name].texts}
+    own = {cleaned(t.text) for t in make_tweets.tweets(800, 5, 0.2) if t.label != "neutral"}
+    assert told["rows_learned_from"] == len(own & learned) > 200  # nine in ten of about 320
+    assert told["rows_judged_by"] == len(own - learned)
+    page = (desk.library / "sentiment" / "pooled" / "champion" / "champion.md").read_text()
+    assert keys["poor"] in page
+    value = desk.value("sentiment_pooled_champion")
+    assert value.card.file == keys["good"]
+    stored = Evaluation.model_validate_json(value.files.path("evaluation.json").read_bytes())
+    assert len(stored.scores) == told["rows_judged_by"]
+    again = desk.made("sentiment_pooled_champion", **pool)["sentiment_pooled_champion"]
+    assert (again["changed"], again["digest"]) == (False, told["digest"])
+
+    # It is who predicts, where nobody is named.
+    (texts := desk.folder / "new.txt").write_text("so very happy\n")
+    predicted = desk.made("sentiment_predictions", partition=desk.ask(texts))["sentiment_predictions"]
+    assert predicted["checkpoint"] == told["checkpoint"]
+
+    # Without its dataset nobody knows what a champion has learned from.
+    record = records.latest(desk.instance, dg.AssetKey("sentiment_dataset"), keys["poor"])
+    assert record is not None
+    assert record.manifest is not None
+    (Path(desk.store.root) / record.manifest).unlink()
+    fewer = desk.made("sentiment_pooled_champion", **pool)["sentiment_pooled_champion"]
+    assert fewer["candidates"] == 1
