@@ -25,8 +25,17 @@ BENCHMARKS = [
     ("lightning_overhead.py", ["3"], ["7"]),
     ("predict.py", ["2"], ["5"]),
     ("cifar10_gpu.py", [], []),
+    ("lstm_input.py", ["3"], ["7"]),
 ]
-NEED_TORCH = ("store.py", "gpu_check.py", "train_input.py", "lightning_overhead.py", "predict.py", "cifar10_gpu.py")
+NEED_TORCH = (
+    "store.py",
+    "gpu_check.py",
+    "train_input.py",
+    "lightning_overhead.py",
+    "predict.py",
+    "cifar10_gpu.py",
+    "lstm_input.py",
+)
 LINE = re.compile(r"(\S+) (\S+) (\S+) (ok|short|unmeasured)$")
 
 

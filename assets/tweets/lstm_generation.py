@@ -50,12 +50,6 @@ def step(model: TweetLSTM, tokens: Tensor, state: State) -> tuple[Tensor, State]
     return _log_probabilities(model, hidden[:, 0]), state
 
 
-def next_log_probabilities(model: TweetLSTM, prefixes: Sequence[Ids], batch_size: int = 256) -> Tensor:
-    """Log-probabilities of the token after each prefix, float32 (n, vocabulary) on the CPU."""
-    parts = [read(model, prefixes[some])[0].cpu() for some in _batches(len(prefixes), batch_size)]
-    return torch.cat(parts) if parts else torch.zeros(0, model.vocabulary)
-
-
 def generate(
     model: TweetLSTM,
     prefixes: Sequence[Ids],
