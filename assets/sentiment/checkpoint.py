@@ -186,7 +186,8 @@ def _head(
         f"{part} {sum(counts.values()):,} ({', '.join(f'{count:,} {label}' for label, count in counts.items())})"
         for part, counts in prepared.counts.items()
     ]
-    rows = [f"{count:,} {what.replace('_', ' ')}" for what, count in about["counts"].items()]
+    of_rows = sorted(about["counts"].items(), key=lambda item: (item[0] != "read", item[0] != "used", item[0]))
+    rows = [f"{count:,} {what.replace('_', ' ')}" for what, count in of_rows]
     return [
         f"Training on {key}, data {version}",
         f"Tweets: {'; '.join(parts)}",
