@@ -80,11 +80,10 @@ def tfidf(train: Part, validation: Part, test: Part) -> Scores:
     return scored(logits, test.labels, 1.0)
 
 
-def fine_tuned(tensors: Tensors, test: Part, rows: int, minutes: float, device: str) -> Scores:
-    """Test scores of the network."""
+def fine_tuned(tensors: Tensors, test: Part, rows: int, minutes: float, device: str) -> tuple[Scores, int]:
+    """Test scores of the network, and how many tweets it has learned from, those it saw again included."""
     about = tokenizing.about_of(tensors)
     count = sum(about["per_part"]["train"].values())
-    rows = min(rows, 10 * count)
     changes = {
         "base": about["base"],
         "samples_per_epoch": min(ROUND, rows, count),
@@ -119,7 +118,7 @@ def fine_tuned(tensors: Tensors, test: Part, rows: int, minutes: float, device: 
         + (f"; stopped: {done.stopped}" if done.stopped else "")
     )
     logits = judging.answers(checkpoint, {"test": test}, device)["test"]
-    return scored(logits, test.labels, predicting.card_of(checkpoint).temperature)
+    return scored(logits, test.labels, predicting.card_of(checkpoint).temperature), seen
 
 
 def interval(scores: Scores, metric: str) -> str:
@@ -147,16 +146,12 @@ def main(given: argparse.Namespace) -> None:
     fewer = Part([train.texts[row] for row in some], train.labels[torch.from_numpy(some)])
     most = baselines.majority_logits(baselines.majority(train.labels, len(network.LABELS)), len(test))
     found = {"majority": scored(most, test.labels, 1.0)}
-    steps = {
-        "tfidf_same_rows": lambda: tfidf(fewer, validation, test),
-        "tfidf": lambda: tfidf(train, validation, test),
-        "network": lambda: fine_tuned(tensors, test, given.rows, given.minutes, device),
-    }
-    for name, step in steps.items():
+    sizes = {}
+    for name, some_train in (("tfidf_same_rows", fewer), ("tfidf", train)):
         start = time.perf_counter()
-        found[name] = step()
+        found[name], sizes[name] = tfidf(some_train, validation, test), len(some_train)
         print(f"{name}: {time.perf_counter() - start:.0f} s", flush=True)
-    sizes = {"tfidf_same_rows": len(fewer), "tfidf": len(train), "network": given.rows}
+    found["network"], sizes["network"] = fine_tuned(tensors, test, given.rows, given.minutes, device)
     print(f"\nn = {len(test):,} test tweets; {time.perf_counter() - begun:.0f} s in all, load {os.getloadavg()}")
     for name, scores in found.items():
         learned = f", learned from {sizes[name]:,} tweets" if name in sizes else ""

@@ -27,4 +27,4 @@ def of_scores(names: Sequence[str], scores: Mapping[str, Scores]) -> dict[str, b
 
 def of_probabilities(positive: Sequence[float], label: str) -> bytes:
     """How many texts have which probability (n,) of this label."""
-    return plots.histogram(positive, f"probability of {label}", "texts", 0.5)
+    return plots.histogram(positive, f"probability of {label}", "texts")

@@ -155,7 +155,7 @@ def histogram(values: Sequence[float] | np.ndarray, what: str, of: str, limit: f
         bins = np.arange(low, high + 2) - 0.5 if whole else np.linspace(low, high + (high == low), 61)
         axes.hist(values, bins=bins.tolist(), color=_TRAIN)
         middle, most = np.percentile(values, [50, 99])
-        axes.set_title(f"{len(values):,} {of}: median {middle:g}, 99 % up to {most:g}", fontsize=10, loc="left")
+        axes.set_title(f"{len(values):,} {of}: median {middle:.4g}, 99 % up to {most:.4g}", fontsize=10, loc="left")
     if limit is not None:
         axes.axvline(limit, color=_VALIDATION, linewidth=1.4, label=f"at most {limit:g}")
         axes.legend(fontsize=8, frameon=False)
@@ -254,6 +254,7 @@ def _plain_axes(axes: Axes) -> None:
     """Grey ticks, a faint grid, and no frame above and right."""
     axes.tick_params(labelsize=8, colors=_GREY)
     axes.grid(color="#e4e7eb", linewidth=0.6)
+    axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
