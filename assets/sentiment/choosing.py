@@ -62,7 +62,7 @@ def find(instance: dg.DagsterInstance, name: str) -> tuple[Record, str]:
         return record, f"the champion of {file}"
     found = by_data_version(instance, name)
     if found is not None:
-        return found, f"the checkpoint {found.digest} of {found.partition}"
+        return found, f"the checkpoint {found.digest} of {found.partition or 'all files'}"
     there = f"There are: {', '.join([CHAMPION, *files])}." if files else f"Run `scriptorium train {PRODUCT}` first."
     raise BadInput(f"{PRODUCT} has no checkpoint {name!r}.", there)
 
