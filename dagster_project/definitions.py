@@ -6,6 +6,7 @@ Belongs here: which implementation serves which name, under which settings. Does
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -34,12 +35,14 @@ from assets.sentiment.champion import sentiment_champion
 from assets.sentiment.checkpoint import sentiment_checkpoint
 from assets.sentiment.dataset import sentiment_dataset
 from assets.sentiment.evaluation import sentiment_evaluation
+from assets.sentiment.pooled import sentiment_pooled_champion
 from assets.sentiment.predictions import sentiment_predictions
 from assets.sentiment.source import sentiment_file, sentiment_questions
 from assets.tweets.comparison import completion_comparison
+from assets.tweets.completions import tweet_completions
 from assets.tweets.corpus import tweet_corpus
 from assets.tweets.lstm_checkpoint import lstm_checkpoint
-from assets.tweets.source import tweet_files
+from assets.tweets.source import tweet_files, tweet_prompts
 from assets.tweets.tokenizer import tweet_tokenizer
 from assets.tweets.tokens import tweet_tokens
 from assets.tweets.transformer_checkpoint import transformer_checkpoint
@@ -48,7 +51,7 @@ from dagster_project.settings import Settings
 from jobs.recordings import recordings, renotes
 from jobs.sentiment import sentiment_jobs
 from jobs.training import training_jobs
-from jobs.tweets import tweets_compare, tweets_prepare, tweets_train_lstm, tweets_train_transformer
+from jobs.tweets import tweets_compare, tweets_complete, tweets_prepare, tweets_train_lstm, tweets_train_transformer
 from jobs.upkeep import upkeep_jobs, upkeep_schedules
 from resources.notes.typesetting import Typesetter
 from resources.speech.recognition import Speech
@@ -60,9 +63,9 @@ from sensors.chain import chain_sensor
 from sensors.failures import failures_sensor
 from sensors.inbox import Limits
 from sensors.recordings import recordings_inbox
-from sensors.sentiment import sentiment_inbox, sentiment_questions_inbox
+from sensors.sentiment import sentiment_inbox, sentiment_pool_sensor, sentiment_questions_inbox
 from sensors.training import cifar10_inbox, housing_inbox, housing_questions_inbox
-from sensors.tweets import tweets_inbox
+from sensors.tweets import tweet_prompts_inbox, tweets_inbox
 
 _RECORDINGS = [recording, audio, slides, transcript, subtitles, summary, notes, published]
 _CIFAR10 = [
@@ -89,6 +92,7 @@ _SENTIMENT = [
     sentiment_checkpoint,
     sentiment_evaluation,
     sentiment_champion,
+    sentiment_pooled_champion,
     sentiment_questions,
     sentiment_predictions,
 ]
@@ -100,6 +104,8 @@ _TWEETS = [
     lstm_checkpoint,
     transformer_checkpoint,
     completion_comparison,
+    tweet_prompts,
+    tweet_completions,
 ]
 
 
@@ -115,7 +121,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         raise TypeError(f"no such resource: {', '.join(sorted(unknown))}")
     assets = [*_RECORDINGS, *_CIFAR10, *_HOUSING, *_SENTIMENT, *_TWEETS]
     trainings = {p.name: training_jobs(p.name, p.presets_def, p.batches_def) for p in training.PRODUCTS}
-    sentiment = sentiment_jobs(settings.sentiment_validation)
+    sentiment = sentiment_jobs(_validation(settings))
     upkeep = upkeep_jobs(assets, settings.homes.cache, hub=not settings.offline)
     return dg.Definitions(
         assets=assets,
@@ -123,16 +129,16 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
             recordings,
             renotes,
             *(job for jobs in trainings.values() for job in jobs),
-            sentiment["sentiment"],
-            sentiment["sentiment_predict"],
+            *sentiment.values(),
             tweets_prepare,
             tweets_train_lstm,
             tweets_train_transformer,
             tweets_compare,
+            tweets_complete,
             *upkeep,
         ],
         schedules=upkeep_schedules(upkeep, collect=settings.collect_garbage),
-        sensors=_sensors(settings, trainings),
+        sensors=_sensors(settings, trainings, sentiment["sentiment_pool"]),
         resources={**resources, **overrides},
         executor=dg.in_process_executor,
     )
@@ -182,7 +188,14 @@ def _resources(settings: Settings) -> Mapping[str, Any]:
     }
 
 
-def _sensors(settings: Settings, trainings: Mapping[str, Sequence[dg.JobDefinition]]) -> list[dg.SensorDefinition]:
+def _validation(settings: Settings) -> Path | None:
+    named = settings.sentiment_validation
+    return None if named is None else named.expanduser().resolve()
+
+
+def _sensors(
+    settings: Settings, trainings: Mapping[str, Sequence[dg.JobDefinition]], pool: dg.JobDefinition
+) -> list[dg.SensorDefinition]:
     homes = settings.homes
     limits = Limits(
         disk=homes.home,
@@ -215,7 +228,9 @@ def _sensors(settings: Settings, trainings: Mapping[str, Sequence[dg.JobDefiniti
             limits=limits,
         ),
         sentiment_questions_inbox(folder=homes.sentiment_questions, failures=log, limits=limits),
+        sentiment_pool_sensor(pool, enabled=settings.sentiment_validation is not None),
         tweets_inbox(folder=homes.tweets_inbox, prompts=homes.tweet_prompts, failures=log, limits=limits),
+        tweet_prompts_inbox(folder=homes.tweet_prompts, failures=log, limits=limits),
         chain_sensor(
             "tweets",
             lambda: training.tweet_trainings(settings),

@@ -19,6 +19,8 @@ from assets.housing.recipe import HousingRecipe
 from assets.sentiment import choosing as sentiment_choosing
 from assets.sentiment.card import SentimentCard
 from assets.sentiment.recipe import SentimentRecipe
+from assets.tweets import current
+from assets.tweets.comparison_document import CompletionComparison
 from assets.tweets.lstm_card import LstmCard
 from assets.tweets.lstm_recipe import LstmRecipe
 from assets.tweets.transformer_card import TransformerCard
@@ -32,6 +34,7 @@ from resources.training.documents import Card
 from resources.training.recipe import Recipe
 from sensors.sentiment import SENTIMENT_QUESTIONS
 from sensors.training import CIFAR10_IMAGES, HOUSING_FILES, HOUSING_QUESTIONS
+from sensors.tweets import TWEET_PROMPTS
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,9 @@ LSTM = Presets("tweets", LstmRecipe, LstmCard, "lstm_presets.yaml")
 TRANSFORMER = Presets("tweets", TransformerRecipe, TransformerCard, "transformer_presets.yaml")
 SENTIMENT = Presets("sentiment", SentimentRecipe, SentimentCard)
 
+DOCUMENTS = (CompletionComparison,)
+"""Documents other than cards and those of resources, here for the reason that cards are."""
+
 NAMES = (*(product.name for product in PRODUCTS), SENTIMENT.product, LSTM.product)
 """What `scriptorium train` and `scriptorium infer` know."""
 
@@ -148,6 +154,8 @@ def asked(name: str) -> Asked:
     """What is asked of the product called `name`. Raises: BadInput, listing those there are."""
     if name == SENTIMENT.product:
         return Asked(SENTIMENT_QUESTIONS, sentiment_choosing.find)
+    if name == LSTM.product:
+        return Asked(TWEET_PROMPTS, current.find, current.AUTO)
     product = find(name)
     return Asked(product.questions, lambda instance, checkpoint: choosing.find(instance, name, checkpoint))
 

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from assets.tweets.metrics import Figure
 from resources.store.types import Document
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Figure(_Part):
+    """A number and the interval it lies in with 95 % confidence, or with that of all comparisons together."""
+
+    value: float
+    low: float
+    high: float
 
 
 class Settings(_Part):

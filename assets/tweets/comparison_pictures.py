@@ -10,8 +10,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from assets.tweets.comparison_document import CompletionComparison
-from assets.tweets.metrics import Figure
+from assets.tweets.comparison_document import CompletionComparison, Figure
 
 _BLUE, _ORANGE, _GREY, _INK = "#1f4e79", "#d1622b", "#9aa4af", "#1a1a1a"
 _DPI = 100  # 9 inches are 900 pixels then, the width of Dagster's page

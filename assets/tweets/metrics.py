@@ -13,22 +13,13 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+
+from assets.tweets.comparison_document import Figure
 
 DRAWS = 2000
 """An end of a 95 % interval then rests on 50 draws."""
 CONFIDENCE = 0.95
 _AT_ONCE = 1 << 24  # counts drawn at once: 128 MB
-
-
-class Figure(BaseModel):
-    """A number and the interval it lies in with 95 % confidence, or with that of all comparisons together."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    value: float
-    low: float
-    high: float
 
 
 class Bootstrap:

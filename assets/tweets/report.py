@@ -12,8 +12,8 @@ from datetime import datetime
 from pathlib import Path
 
 from assets.tweets import comparison_pictures
-from assets.tweets.comparison_document import CompletionComparison, Example, System
-from assets.tweets.metrics import DRAWS, Figure
+from assets.tweets.comparison_document import CompletionComparison, Example, Figure, System
+from assets.tweets.metrics import DRAWS
 from resources.commonmark import escape
 from resources.training import report_pages
 from resources.training.plots import as_markdown, curves
