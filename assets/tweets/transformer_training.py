@@ -7,6 +7,7 @@ Belongs here: what the asset, benchmarks and tests do alike. Does not belong her
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -134,7 +135,7 @@ def finish(
         base=prepared.found.name,
         base_said=prepared.found.said,
         base_digest=prepared.found.digest(),
-        config=network.config.to_dict(),
+        config=json.loads(network.config.to_json_string()),
         tokenizer_files=tuple(prepared.tokenizer_files),
         begin=model.model.begin,
         end=model.model.end,

@@ -1,5 +1,6 @@
 """Batches of tweets for a transformer: every token once, no filling is predicted, rounds follow from the seed."""
 
+import itertools
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,6 @@ import pytest
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
-
-import itertools
 
 from assets.tweets.transformer_batches import TokenBatches, encoded, marked, real_positions  # noqa: E402
 
