@@ -135,9 +135,10 @@ def _drawn(logs: Tensor, sampling: Sampling, noise: Tensor) -> Tensor:
     if sampling.top_p < 1:
         scores = TopPLogitsWarper(sampling.top_p)(nothing, scores)
     # In float64, where the last step of the sum lies above any number below 1: a token of probability 0 is never drawn.
+    scores = scores.cpu() if scores.device.type == "mps" else scores  # which has no float64
     below = scores.double().softmax(-1).cumsum(-1)
     wanted = noise.to(below.device)[:, None] * below[:, -1:]
-    return torch.searchsorted(below, wanted, right=True)[:, 0]
+    return torch.searchsorted(below, wanted, right=True)[:, 0].to(logs.device)
 
 
 def _log_probabilities(model: TweetLSTM, hidden: Tensor) -> Tensor:

@@ -111,8 +111,8 @@ class LstmModule(TrainedModule):
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
         ]
-        fused = self.device.type == "cuda"
-        optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=fused)
+        # Not fused: Lightning refuses to clip gradients for such an optimiser in mixed precision.
+        optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate)
         steps = int(self.trainer.estimated_stepping_batches)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, course(steps, recipe.warm_up, "cosine"))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -6,7 +6,7 @@ Belongs here: those fields, and the version of the code that they are for. Does 
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from resources.training.recipe import Recipe
 
@@ -39,6 +39,12 @@ class LstmRecipe(Recipe):
     rouge_tweets: int = Field(
         0, ge=0, le=100_000, description="Validation tweets that are completed after each round, for ROUGE-L; 0: none."
     )
+
+    @model_validator(mode="after")
+    def _is_not_compiled(self) -> LstmRecipe:
+        if self.compile:
+            raise ValueError("compile does nothing here: the LSTM's kernels are cuDNN's, which no compiler looks into")
+        return self
 
     def counted_in_rounds(self) -> LstmRecipe:
         """The same with `epochs` as the loop counts them: each round is one."""

@@ -113,6 +113,19 @@ def test_it_beats_the_unigram_model_clearly(tokens: Tokens, learned: tuple[Any, 
     assert training.epochs[-1]["val_rouge_l"] > training.epochs[0]["val_rouge_l"]
 
 
+def test_it_learns_in_mixed_precision_too(tokens: Tokens) -> None:
+    """As on a GPU: bf16, clipped gradients, the same loss but for rounding."""
+    of = {"gradient_clip": 0.5, "dropout": 0.0, "rows_per_epoch": 128, "validation_rows": 32}
+    mixed = trained(tokens, recipe(precision="bf16-mixed", **of))[1].epochs[-1]["val_loss"]
+    plain = trained(tokens, recipe(precision="32-true", **of))[1].epochs[-1]["val_loss"]
+    assert mixed == pytest.approx(plain, rel=0.02)  # bf16 has 8 bits; 0.1 % was measured
+
+
+def test_compiling_is_refused() -> None:
+    with pytest.raises(ValueError, match="compile does nothing here"):
+        recipe(compile=True)
+
+
 def test_dropout_and_order_come_from_the_seed(tokens: Tokens) -> None:
     one, same, other = (trained(tokens, recipe(seed=seed, rounds=2))[1] for seed in (5, 5, 6))
     for name, weights in one.weights.items():
