@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -32,7 +33,20 @@ HEAVY = [
     "numpy",
 ]
 TRAINED = ["cifar10", "housing"]
+EXTERNAL = {
+    *("recording", "cifar10_images", "housing_files", "housing_questions"),
+    *("sentiment_file", "sentiment_questions", "tweet_files", "tweet_prompts"),
+}
+SENTIMENT = ["baseline", "champion", "checkpoint", "dataset", "evaluation"]
 CHAIN = ["audio", "notes", "published", "slides", "subtitles", "summary", "transcript"]
+
+
+def _graph() -> Any:
+    return defs.resolve_asset_graph()
+
+
+def _assets() -> list[dg.AssetKey]:
+    return [key for key in _graph().toposorted_asset_keys if _graph().get(key).is_materializable]
 
 
 def _specs() -> dict[str, dg.AssetSpec]:
@@ -70,7 +84,31 @@ def test_the_chain_is_what_the_design_draws() -> None:
             f"{product}_champion": [f"{product}_evaluation"],
             f"{product}_predictions": sorted([f"{product}_champion", f"{product}_{questions}"]),
         }
+    of_sentiment = {
+        "file": [],
+        "questions": [],
+        "dataset": ["file"],
+        "baseline": ["dataset"],
+        "checkpoint": ["dataset"],
+        "evaluation": ["baseline", "checkpoint", "dataset"],
+        "champion": ["baseline", "evaluation"],
+        "pooled_champion": ["champion"],
+        "predictions": ["champion", "pooled_champion", "questions"],
+    }
+    tweets = {
+        "tweet_files": [],
+        "tweet_prompts": [],
+        "tweet_corpus": ["tweet_files"],
+        "tweet_tokenizer": ["tweet_corpus"],
+        "tweet_tokens": ["tweet_corpus", "tweet_tokenizer"],
+        "lstm_checkpoint": ["tweet_tokens"],
+        "transformer_checkpoint": ["tweet_corpus"],
+        "completion_comparison": ["lstm_checkpoint", "transformer_checkpoint", "tweet_corpus"],
+        "tweet_completions": ["completion_comparison", "lstm_checkpoint", "transformer_checkpoint", "tweet_prompts"],
+    }
     assert parents == {
+        **{f"sentiment_{name}": [f"sentiment_{of}" for of in above] for name, above in of_sentiment.items()},
+        **tweets,
         "recording": [],
         "audio": ["recording"],
         "slides": ["recording"],
@@ -87,19 +125,35 @@ def test_the_chain_is_what_the_design_draws() -> None:
 @pytest.mark.parametrize("name", sorted(_specs()))
 def test_every_asset_is_described(name: str) -> None:
     spec = _specs()[name]
-    product = next((product for product in TRAINED if name.startswith(product)), "recordings")
+    product = _product(name)
     assert spec.description
     assert len(spec.description) > 60, "a sentence or two: what it is, and what of"
     assert spec.group_name == product
     assert spec.kinds
     assert spec.owners == ["team:scriptorium"]
     assert spec.partitions_def == _partitions(product, name.removeprefix(f"{product}_"))
-    external = name in {"recording", "cifar10_images", "housing_files", "housing_questions"}
-    assert external or spec.code_version
+    assert name in EXTERNAL or spec.code_version
+
+
+def _product(name: str) -> str:
+    if name.startswith(("tweet", "lstm", "transformer", "completion")):
+        return "tweets"
+    return next((product for product in (*TRAINED, "sentiment") if name.startswith(product)), "recordings")
 
 
 def _partitions(product: str, part: str) -> dg.PartitionsDefinition | None:
     """Presets for what is trained, batches for what is asked, none for the data and for the champion."""
+    if product == "sentiment":  # whose data are files, each with a champion
+        batches = part in ("questions", "predictions")
+        of_file = None if part == "pooled_champion" else partitions.sentiment_files
+        return partitions.sentiment_batches if batches else of_file
+    if product == "tweets":
+        return {
+            "lstm_checkpoint": partitions.lstm_presets,
+            "transformer_checkpoint": partitions.transformer_presets,
+            "tweet_prompts": partitions.tweet_batches,
+            "tweet_completions": partitions.tweet_batches,
+        }.get(part)
     if product == "recordings":
         return partitions.recordings_partitions
     if part in ("checkpoint", "evaluation"):
@@ -114,6 +168,8 @@ def test_every_check_belongs_to_what_its_asset_is_made_by() -> None:
     checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys}
     assert checked >= {"audio", "transcript", "summary", "notes", "subtitles", "slides"}
     assert checked >= {"cifar10_dataset", "cifar10_champion", "housing_champion", "housing_evaluation"}
+    assert checked >= {"sentiment_dataset", "sentiment_evaluation", "sentiment_champion", "tweet_corpus"}
+    assert checked >= {"sentiment_pooled_champion", "completion_comparison"}
     for key in graph.asset_check_keys:
         assert graph.get(key).partitions_def == graph.get(key.asset_key).partitions_def, key
 
@@ -156,6 +212,14 @@ def test_a_comparison_is_of_an_lstm_and_of_a_transformer_as_it_is_and_fine_tuned
         *((f"{product}_train", [f"{product}_checkpoint", f"{product}_evaluation"]) for product in TRAINED),
         *((f"{product}_promote", [f"{product}_champion"]) for product in TRAINED),
         *((f"{product}_predict", [f"{product}_predictions"]) for product in TRAINED),
+        ("sentiment", [f"sentiment_{part}" for part in SENTIMENT]),
+        ("sentiment_pool", ["sentiment_pooled_champion"]),
+        ("sentiment_predict", ["sentiment_predictions"]),
+        ("tweets_prepare", ["tweet_corpus", "tweet_tokenizer", "tweet_tokens"]),
+        ("tweets_train_lstm", ["lstm_checkpoint"]),
+        ("tweets_train_transformer", ["transformer_checkpoint"]),
+        ("tweets_compare", ["completion_comparison"]),
+        ("tweets_complete", ["tweet_completions"]),
     ],
 )
 def test_jobs_hold_the_assets_they_say(job: str, assets: list[str]) -> None:
@@ -165,14 +229,31 @@ def test_jobs_hold_the_assets_they_say(job: str, assets: list[str]) -> None:
 
 
 def test_sensors_run_by_default() -> None:
-    assert {sensor.name: sensor.default_status for sensor in defs.sensors or []} == {
-        "recordings": dg.DefaultSensorStatus.RUNNING,
-        "cifar10_images": dg.DefaultSensorStatus.RUNNING,
-        "housing_files": dg.DefaultSensorStatus.RUNNING,
-        "housing_questions": dg.DefaultSensorStatus.RUNNING,
-        "housing_chain": dg.DefaultSensorStatus.RUNNING,
-        "failures": dg.DefaultSensorStatus.RUNNING,
-    }
+    names = [
+        *("recordings", "cifar10_images", "housing_files", "housing_questions", "housing_chain"),
+        *("sentiment_files", "sentiment_questions", "sentiment_pool"),
+        *("tweet_files", "tweet_prompts", "tweets_chain", "failures"),
+    ]
+    running = dg.DefaultSensorStatus.RUNNING
+    assert {sensor.name: sensor.default_status for sensor in defs.sensors or []} == dict.fromkeys(names, running)
+
+
+def test_what_trains_waits_for_one_another_and_what_predicts_for_others() -> None:
+    """A long training must not hold up recordings, nor two trainings fill one device."""
+    pools = {key.to_user_string(): node.pools for key in _assets() for node in [_graph().get(key)]}
+    training_pool, pool = {"gpu_training"}, {"gpu"}
+    for name in ("lstm_checkpoint", "transformer_checkpoint", "sentiment_checkpoint", "sentiment_baseline"):
+        assert pools[name] == training_pool, name
+    for name in ("sentiment_predictions", "tweet_completions", "completion_comparison", "sentiment_pooled_champion"):
+        assert pools[name] == pool, name
+
+
+def test_the_pooled_champion_is_judged_on_the_file_that_the_settings_name(tmp_path: Path) -> None:
+    job = build_defs(Settings(sentiment_validation=tmp_path / "a" / ".." / "judge.csv")).resolve_job_def(
+        "sentiment_pool"
+    )
+    asset = {"config": {"validation": str(tmp_path / "judge.csv")}}
+    assert job.run_config == {"ops": {"sentiment_pooled_champion": asset}}
 
 
 def test_an_unknown_override_is_refused() -> None:
@@ -226,6 +307,15 @@ def test_no_secret_is_in_what_dagster_stores_and_shows() -> None:
     snapshot = dg.serialize_value(RepositorySnap.from_def(build_defs(settings).get_repository_def()))
     assert "127.0.0.1:9" in snapshot  # or it would show nothing of the summarizer at all
     assert "hush" not in snapshot
+
+
+def test_a_fresh_process_can_read_every_document() -> None:
+    """One that loads a comparison does not import the code that compares."""
+    code = (
+        "import dagster_project.definitions; from resources.store.types import Document;"
+        "assert 'CompletionComparison' in Document.registry"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_fresh_process_can_read_every_card() -> None:
