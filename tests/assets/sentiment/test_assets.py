@@ -4,7 +4,7 @@ import csv
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import dagster as dg
@@ -17,9 +17,9 @@ pytest.importorskip("transformers")
 
 from assets.sentiment import checkpoint as checkpoint_module
 from assets.sentiment import dataset as dataset_module
-from assets.sentiment import predicting
+from assets.sentiment import pooled, predicting
 from assets.sentiment.baseline import sentiment_baseline
-from assets.sentiment.card import SentimentCard
+from assets.sentiment.card import SentimentCard, StartedFrom
 from assets.sentiment.champion import sentiment_champion
 from assets.sentiment.checkpoint import sentiment_checkpoint
 from assets.sentiment.dataset import sentiment_dataset
@@ -28,6 +28,7 @@ from assets.sentiment.parts import parts
 from assets.sentiment.pooled import sentiment_pooled_champion
 from assets.sentiment.predictions import sentiment_predictions
 from assets.sentiment.source import sentiment_file, sentiment_questions
+from resources.errors import MissingArtifact
 from resources.intake.batches import Batches, take_in
 from resources.intake.files import Names
 from resources.intake.sentiment import sentiment_intake
@@ -353,3 +354,26 @@ def test_the_pooled_champion_is_the_best_on_tweets_that_none_has_learned_from(
     (Path(desk.store.root) / record.manifest).unlink()
     fewer = desk.made("sentiment_pooled_champion", **pool)["sentiment_pooled_champion"]
     assert fewer["candidates"] == 1
+
+
+def test_what_an_earlier_file_taught_counts_as_learned(desk: Desk, make_tweets: ModuleType) -> None:
+    keys = {}
+    for seed, name in enumerate(("first", "second")):
+        key = keys[name] = desk.take_in(make_tweets.write(desk.folder / f"{name}.csv", "words", 700, seed=seed))
+        config = {"start_from": keys["first"]} if name == "second" else {}
+        desk.made(
+            "sentiment_dataset",
+            "sentiment_checkpoint",
+            partition=key,
+            sentiment_dataset={"preset": "stuck"},
+            sentiment_checkpoint=config,
+        )
+    versions = {name: desk.value("sentiment_dataset", key).data_version for name, key in keys.items()}
+    context: Any = SimpleNamespace(instance=desk.instance)
+    for name, expected in (("first", ("first",)), ("second", ("first", "second"))):
+        card = desk.value("sentiment_checkpoint", keys[name]).card
+        learned = pooled._learned(context, desk.store, card)
+        assert learned == {(keys[one], versions[one]) for one in expected}
+    lost = card.model_copy(update={"started_from": StartedFrom(file="gone", checkpoint="0" * 64)})
+    with pytest.raises(MissingArtifact, match="what it has learned from is not known"):
+        pooled._learned(context, desk.store, lost)
