@@ -96,7 +96,7 @@ class SentimentModule(TrainedModule):
                 {"params": some, "lr": rates[head], "weight_decay": decay[decays]}
                 for (head, decays), some in sorted(groups.items(), key=lambda item: item[0])
             ],
-            fused=self.device.type == "cuda",
+            fused=True,
         )
         steps = int(self.trainer.estimated_stepping_batches)
         rising = round(recipe.warm_up * steps)
@@ -108,6 +108,16 @@ class SentimentModule(TrainedModule):
 
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Lightning clips for no fused optimiser in mixed precision, lest gradients be scaled; bf16's never are."""
+        if gradient_clip_val is not None:
+            torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
 
     def _is_head(self, name: str) -> bool:
         """Of a parameter of `network`, where peft puts a copy of each head into `<head>.modules_to_save.default`."""

@@ -5,6 +5,10 @@ here: finding the encoder (`resources/text/pretrained.py`), training (`module.py
 
 A head that was trained on negative, neutral and positive loses its neutral output and keeps the other two: the softmax
 over what is left is the probability of positive, given that the tweet is not neutral.
+
+A new head sees what its architecture shows it, mostly the first token's state. For the packaged encoder, which was made
+for means over tokens, that is as good once the body is trained too: macro-F1 0.917 with either on 300 made-up tweets,
+after one epoch of 940. With a frozen body it is worse, 0.67 against 0.76: that is for a base with a head of its own.
 """
 
 from __future__ import annotations

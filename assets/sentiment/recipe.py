@@ -48,7 +48,9 @@ class SentimentRecipe(Recipe):
         0.06, ge=0, lt=1, description="Share of the steps in which learning rates rise from 0; then they fall to 0."
     )
     freeze: Literal["none", "embeddings", "body"] = Field(
-        "none", description="What is not trained: nothing, the table of token vectors, or all but the head."
+        "none",
+        description="What is not trained: nothing, the table of token vectors, or all but the head (for a base that"
+        " comes with a head for sentiment).",
     )
     lora_rank: int = Field(
         0,

@@ -201,6 +201,18 @@ def test_lora_s_head_has_the_head_s_rate(parts: Any) -> None:
     assert all("lora_" in name for name in bodies)
 
 
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_gradients_are_clipped_in_either_precision(parts: Any, precision: str) -> None:
+    def moved(clip: float) -> float:
+        rates = recipe(epochs=1, precision=precision, gradient_clip=clip, weight_decay=0.0, keep="last")
+        module, training = trained(parts, rates)
+        before = classifier().state_dict()
+        return max(float((t - before[n]).abs().max()) for n, t in module.plain(training.weights).state_dict().items())
+
+    # AdamW divides by the gradient's own size, so clipping shows only below its epsilon of 1e-8.
+    assert moved(1e-12) < 1e-4 < 1e-2 < moved(1.0)
+
+
 def test_class_weights_let_both_classes_count_the_same() -> None:
     even, uneven = (SentimentModule(classifier(), recipe(class_weights=w), (900, 100)) for w in (False, True))
     assert even.weights.tolist() == [1.0, 1.0]
