@@ -36,9 +36,11 @@ class Completions:
     tokenizer: Any
 
     @classmethod
-    def of(cls, texts: Sequence[str], tokenizer: Any) -> Completions:
-        """Of the tweets that can be cut."""
+    def of(cls, texts: Sequence[str], tokenizer: Any) -> Completions | None:
+        """Of the tweets that can be cut; None if there are none."""
         halves = [halves for text in texts if (halves := prefixes.cut(text)) is not None]
+        if not halves:
+            return None
         given = bpe.encode(tokenizer, [before for before, _ in halves])
         return cls(given, [after for _, after in halves], tokenizer)
 
