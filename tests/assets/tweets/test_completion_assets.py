@@ -169,27 +169,18 @@ def test_a_comparison_is_of_all_models_of_the_corpus(trained: Tweets, compared: 
     assert compared["verdict"] in (folder / "comparison.md").read_text().replace("\\", "")
 
 
-def test_comparing_again_gives_the_same(trained: Tweets, compared: dict[str, Any]) -> None:
+def test_comparing_again_gives_the_same_and_a_check_names_models_worse_than_the_unigram(
+    trained: Tweets, compared: dict[str, Any]
+) -> None:
     before = records.latest(trained.instance, current.COMPARISON, None)
     pdf = (trained.library / "tweets/comparison/comparison.pdf").read_bytes()
-    trained.made("completion_comparison", tweets=30)
+    result = trained.make("completion_comparison", tweets=30)
     after = records.latest(trained.instance, current.COMPARISON, None)
     assert before is not None
     assert after is not None
     assert before.run != after.run
     assert before.digest == after.digest
     assert (trained.library / "tweets/comparison/comparison.pdf").read_bytes() == pdf
-
-
-def test_a_comparison_of_named_models(trained: Tweets) -> None:
-    said = trained.refused("completion_comparison", tweets=30, models=["lstm/tiny", "lstm/none"])
-    assert "no checkpoint lstm/none" in said
-    assert "transformer/zero_shot" in said  # what there is
-    assert "no transformer" in trained.refused("completion_comparison", tweets=30, models=["lstm/tiny"])
-
-
-def test_a_trained_model_worse_than_the_unigram_is_reported(trained: Tweets, compared: dict[str, Any]) -> None:
-    result = trained.make("completion_comparison", tweets=30)
     (check,) = result.get_asset_check_evaluations()
     document = trained.value("completion_comparison")
     unigram = document.unigram.bits_per_character.value
@@ -197,6 +188,13 @@ def test_a_trained_model_worse_than_the_unigram_is_reported(trained: Tweets, com
     assert check.passed == (not worse)
     assert check.severity == dg.AssetCheckSeverity.WARN
     assert all(name in (check.description or "") for name in worse)
+
+
+def test_a_comparison_of_named_models(trained: Tweets) -> None:
+    said = trained.refused("completion_comparison", tweets=30, models=["lstm/tiny", "lstm/none"])
+    assert "no checkpoint lstm/none" in said
+    assert "transformer/zero_shot" in said  # what there is
+    assert "no transformer" in trained.refused("completion_comparison", tweets=30, models=["lstm/tiny"])
 
 
 def test_prompts_of_files_and_config_are_completed(trained: Tweets, compared: dict[str, Any], tmp_path: Path) -> None:
