@@ -146,6 +146,41 @@ def repo() -> Path:
 
 
 @pytest.fixture(scope="session")
+def hub_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder like `cache/huggingface` with `distilgpt2` in it: an untrained GPT-2 of two narrow layers.
+
+    So `auto` finds what it looks for first, as on a machine that once fetched it, and tests take seconds.
+    """
+    import tokenizers
+    import torch
+    import transformers
+
+    top = tmp_path_factory.mktemp("huggingface") / "models--distilgpt2"
+    folder = top / "snapshots" / f"{1:040x}"
+    folder.mkdir(parents=True)
+    (top / "refs").mkdir()
+    (top / "refs" / "main").write_text(folder.name)
+    mark, bytes_of = "<|endoftext|>", tokenizers.pre_tokenizers.ByteLevel
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+    tokenizer.pre_tokenizer = bytes_of(add_prefix_space=False)
+    tokenizer.decoder = tokenizers.decoders.ByteLevel()
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=400, special_tokens=[mark], initial_alphabet=bytes_of.alphabet(), show_progress=False
+    )
+    tokenizer.train_from_iterator(["the match was so exciting", "i hate these exams", "see you on monday"], trainer)
+    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=mark, eos_token=mark).save_pretrained(
+        folder
+    )
+    config = transformers.GPT2Config(
+        vocab_size=tokenizer.get_vocab_size(), n_positions=256, n_embd=32, n_layer=2, n_head=2,
+        bos_token_id=0, eos_token_id=0,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    transformers.GPT2LMHeadModel(config).save_pretrained(folder)
+    return top.parent
+
+
+@pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One cache folder for all workers, so that models are joined and fonts cut once."""
     own = tmp_path_factory.getbasetemp()

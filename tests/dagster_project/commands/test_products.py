@@ -7,6 +7,7 @@ import pytest
 
 from dagster_project.commands import products
 from dagster_project.commands.products import Product
+from dagster_project.definitions import defs
 from resources.errors import BadInput
 from resources.store.io_manager import ArtifactIOManager, ArtifactStore
 from resources.store.types import Text
@@ -55,6 +56,25 @@ def test_the_product_is_read_from_the_definitions(furnished) -> None:
     assert {name: {p.to_user_string() for p in product.parents[dg.AssetKey(name)]} for name in _CHAIN} == {
         name: set(above) for name, above in _CHAIN.items()
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "assets", "partitions"),
+    [
+        # The group `sentiment` has assets of several partitions: what is backfilled is the job of that name.
+        ("sentiment", {"dataset", "baseline", "checkpoint", "evaluation", "champion"}, "sentiment_files"),
+        ("sentiment_predict", {"predictions"}, "sentiment_batches"),
+        ("tweets_train_lstm", {"lstm_checkpoint"}, "tiny"),
+        ("tweets_train_transformer", {"transformer_checkpoint"}, "zero_shot"),
+    ],
+)
+def test_the_jobs_of_the_tweet_products_can_be_backfilled(name: str, assets: set[str], partitions: str) -> None:
+    product = products.find(defs, name)
+    assert {asset.to_user_string().removeprefix("sentiment_") for asset in product.assets} == assets
+    if isinstance(product.partitions, dg.DynamicPartitionsDefinition):
+        assert product.partitions.name == partitions
+    else:
+        assert partitions in product.partitions.get_partition_keys()
 
 
 def test_nothing_is_missing_of_what_is_whole(furnished) -> None:
