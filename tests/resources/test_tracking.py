@@ -154,6 +154,17 @@ def test_the_alias_follows_the_champion_and_a_digest_has_one_version(tracking: T
     assert len(client.search_model_versions("name = 'cifar10'")) == 2
 
 
+def test_each_file_has_a_registered_model_of_its_own(tracking: Tracking, client: Any) -> None:
+    models = {"sentiment.one~0123": "aaa", "sentiment.two~4567": "bbb"}
+    for model, digest in models.items():
+        told = {"run_id": None, "preset": "tiny", "checkpoint_digest": digest, "metrics": {}}
+        assert tracking.crowned("sentiment", model=model, **told) is None
+    found = {model: client.get_model_version_by_alias(model, "champion") for model in models}
+    assert {model: version.tags["checkpoint_digest"] for model, version in found.items()} == models
+    runs = [client.get_run(version.run_id) for version in found.values()]
+    assert {client.get_experiment(run.info.experiment_id).name for run in runs} == {"sentiment"}
+
+
 def test_the_run_of_a_champion_is_found_by_its_digest(tracking: Tracking, client: Any) -> None:
     tracked = train(tracking)
     tracking.finished(tracked.run_id, checkpoint_digest="abc", metrics={}, pictures={})
