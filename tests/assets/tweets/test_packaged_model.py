@@ -6,7 +6,6 @@ It is converted once for all tests of this file, into the folder of temporary fi
 import gc
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ pytest.importorskip("transformers")
 
 from assets.tweets import transformer_training as steps  # noqa: E402
 from assets.tweets.language_models import TransformerLanguageModel  # noqa: E402
+from assets.tweets.next_word import next_words  # noqa: E402
 from assets.tweets.prefixes import cut  # noqa: E402
 from assets.tweets.transformer_recipe import TransformerRecipe  # noqa: E402
 from resources.text import causal  # noqa: E402
@@ -69,8 +69,9 @@ def test_prefixes_complete_texts_and_completions(loaded: causal.Causal, corpus: 
     for row, (before, after) in zip(model.rows(halves), halves, strict=True):
         assert row.ids[: row.given] == model.encode([before])[0]
         assert model.decode([row.ids])[0] == before + after
-    prompts = ["The capital of France is", "Happy birthday to"]
-    assert model.complete(prompts, [1, 1])[0].strip(" .,") == "Paris"
+    prompts = ["Once upon a", "I went to the beach with my"]
+    assert model.complete(prompts, [1, 1])[0].strip(" .,") == "time"
+    assert next_words(model, prompts)[0][0][0].strip(".,") == "time"
     assert model.complete(prompts, [4, 4]) == [model.complete([prompt], [4])[0] for prompt in prompts]
 
 
@@ -85,5 +86,5 @@ def test_a_few_steps_of_fine_tuning_help(found: causal.Found, loaded: causal.Cau
     before = [value for row in TransformerLanguageModel(loaded).tweet_nll(made.validation) for value in row]
     training = fit(made.module, made.train, made.held_out, Plan.of(recipe, "cpu"))
     [epoch] = training.epochs
-    assert epoch["val_loss"] < sum(before) / len(before) - 0.3  # 8 steps take 4.8 nats to below 4
+    assert epoch["val_loss"] < sum(before) / len(before) - 0.3  # far beyond what rounding or an order changes
     made.module.model.network = None
