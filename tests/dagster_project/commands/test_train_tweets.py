@@ -10,6 +10,10 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from dagster_project.commands import infer, train
+from dagster_project.commands.running import Interrupts
+from dagster_project.settings import Settings
+from resources.errors import BadInput
 from resources.store import records
 
 pytestmark = [pytest.mark.train, pytest.mark.timeout(420)]
@@ -65,7 +69,7 @@ def test_what_is_there_is_kept_whatever_the_file_is_called(sentiment: Any, tmp_p
     before = _versions(house, "sentiment_checkpoint")
     copy = tmp_path / "another name.csv"
     copy.write_bytes(file.read_bytes())
-    for arguments in (("--data", str(file)), ("--data", str(copy)), ("--data", str(file), "--preset", "tiny")):
+    for arguments in (("--data", str(file)), ("--data", str(copy), "--preset", "tiny")):
         done = house.scriptorium("train", "sentiment", *arguments)
         assert done.returncode == 0, done.stderr
         assert "is trained and evaluated" in done.stderr
@@ -119,30 +123,51 @@ def test_texts_get_labels_and_probabilities(sentiment: Any, repo: Path, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("name", "given", "said"),
     [
-        (("train", "sentiment"), "There are no files of labelled tweets"),
-        (("train", "sentiment", "--preset", "huge"), "There are: small, full"),
-        (("train", "sentiment", "--preset", "tiny", "--preset", "small"), "Give --preset once"),
-        (("train", "sentiment", "--data", "no/such.csv"), "Check --data"),
-        (("train", "sentiment", "--data", "README.md"), "README.md"),
-        (("train", "sentiment", "--set", "label=2"), "names are: preset"),
-        (("train", "sentiment", "--set", "labels={0: nice}"), "not nice"),
-        (("train", "housing", "--set", "epochs=1"), "--set is for sentiment"),
-        (("train", "tweets"), "There are no tweets to learn from"),
-        (("train", "tweets", "--preset", "huge"), "There are: tiny"),
-        (("infer", "sentiment", "--checkpoint", "nobody", "README.md"), "no checkpoint 'nobody'"),
-        (("infer", "sentiment", "--prompt", "good"), "--prompt is for tweets"),
-        (("infer", "tweets", "--prompt", "good"), "scriptorium train tweets"),
+        pytest.param("sentiment", {}, "There are no files of labelled tweets", id="no-files"),
+        pytest.param("sentiment", {"chosen": ["huge"]}, "There are: small, full", id="no-preset"),
+        pytest.param("sentiment", {"chosen": ["tiny", "small"]}, "Give --preset once", id="two-presets"),
+        pytest.param("sentiment", {"data": "no/such.csv"}, "Check --data", id="no-data"),
+        pytest.param("sentiment", {"fields": ["lable=2"]}, "Give NAME=VALUE; names are: ", id="no-field"),
+        pytest.param("sentiment", {"fields": ["labels"]}, "Give NAME=VALUE", id="no-value"),
+        pytest.param("sentiment", {"fields": ["labels={0: nice}"]}, "not nice", id="no-label"),
+        pytest.param("sentiment", {"fields": ["labels={0"]}, "is no YAML", id="no-yaml"),
+        pytest.param("sentiment", {"fields": ["epochs=0"]}, "greater than or equal to 1", id="out-of-bounds"),
+        pytest.param("housing", {"fields": ["epochs=1"]}, "--set is for sentiment", id="not-housing"),
+        pytest.param("tweets", {}, "There are no tweets to learn from", id="no-tweets"),
+        pytest.param("tweets", {"chosen": ["huge"]}, "There are: tiny", id="no-tweet-preset"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_what_is_wrong_is_said_in_a_line(sentiment: Any, arguments: tuple[str, ...], said: str) -> None:
-    house, _, _ = sentiment
-    done = house.scriptorium(*arguments)
-    assert done.returncode == 1
-    assert said in _said(done)
-    assert "Traceback" not in done.stderr
+def test_what_can_not_be_trained_is_said_before_anything_is_done(
+    tmp_path: Path, name: str, given: dict[str, Any], said: str
+) -> None:
+    settings = Settings(home=tmp_path / "home")
+    options = {"chosen": [], "data": None, "fields": [], **given}
+    with pytest.raises(BadInput) as refused:
+        train.train(settings, name, **options, again=False, verbose=False, interrupts=Interrupts())
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        pytest.param("sentiment", {"prompts": ["good"]}, "--prompt is for tweets", id="prompt"),
+        pytest.param("sentiment", {"paths": ["README.md"]}, "scriptorium train sentiment", id="no-champion"),
+        pytest.param("tweets", {"prompts": ["good"]}, "scriptorium train tweets", id="no-checkpoint"),
+        pytest.param("tweets", {"paths": ["no/such.txt"]}, "Check the path", id="no-file"),
+    ],
+)
+def test_what_can_not_be_answered_is_said_before_anything_is_done(
+    tmp_path: Path, repo: Path, monkeypatch: pytest.MonkeyPatch, name: str, given: dict[str, Any], said: str
+) -> None:
+    monkeypatch.chdir(repo)
+    settings = Settings(home=tmp_path / "home")
+    options = {"paths": [], "prompts": [], **given}
+    with pytest.raises(BadInput) as refused:
+        infer.infer(settings, name, **options, checkpoint=None, verbose=False, interrupts=Interrupts())
+    assert said in str(refused.value)
+    assert not list(settings.homes.tweet_prompts.glob("*")), "no prompt is kept that nobody answers"
 
 
 @pytest.fixture(scope="module")
