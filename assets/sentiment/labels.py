@@ -85,7 +85,7 @@ def read(name: str, content: bytes, options: Options | None = None) -> Labelled:
         meaning: Mapping[str, str] = sentiment140.LABELS
         counts = Counter(written)
         if options.labels:
-            meaning = _told(name, label, counts, options.labels)
+            meaning = _told(name, label, counts, options.labels, "")
     else:
         sheet = tables.read(name, content, encoding=options.encoding, header=options.header)
         text_at = columns.text_column(name, sheet, options.text_column)
@@ -96,7 +96,7 @@ def read(name: str, content: bytes, options: Options | None = None) -> Labelled:
         texts = [row[text_at] for row in sheet.rows]
         written = [row[label_at] for row in sheet.rows]
         counts = Counter(written)
-        meaning = _meaning(name, label, counts, options.labels)
+        meaning = _meaning(name, label, counts, options.labels, _header_hint(sheet, label_at, counts))
     plain = {value: plain_value(value) for value in counts}
     found = {value: meaning.get(plain[value], "") for value in counts}
     values: dict[str, tuple[int, str]] = {}
@@ -114,7 +114,9 @@ def of_rows(name: str, sheet: Sheet, text_at: int, options: Options) -> tuple[li
     """
     label_at = _label_column(name, sheet, text_at, options)
     written = [row[label_at] for row in sheet.rows]
-    meaning = _meaning(name, columns.title(sheet, label_at), Counter(written), options.labels)
+    counts = Counter(written)
+    hint = _header_hint(sheet, label_at, counts)
+    meaning = _meaning(name, columns.title(sheet, label_at), counts, options.labels, hint)
     return [meaning.get(plain_value(value), "") for value in written], label_at
 
 
@@ -157,8 +159,15 @@ def _label_column(name: str, sheet: Sheet, text_at: int, options: Options) -> in
     raise BadInput(
         f"{name}: no column holds labels as they are known. "
         + (f"With few different values: {told}." if told else f"It has {columns.listed(sheet)}."),
-        'Set `label_column`, and `labels` to what its values mean, such as {"0": "negative", "1": "positive"}.',
+        'Set `label_column`, and `labels` to what its values mean, such as {"0": "negative", "1": "positive"}.'
+        + next((hint for column, counts in seen.items() if (hint := _header_hint(sheet, column, counts))), ""),
     )
+
+
+def _header_hint(sheet: Sheet, column: int, counts: Mapping[str, int]) -> str:
+    """Advice where the first row's value in this column is nowhere else: it may be the column's name."""
+    alone = sheet.header is None and len(sheet.rows) > 1 and counts[sheet.rows[0][column]] == 1
+    return " If the first row has the columns' names, set `header` to true." if alone else ""
 
 
 def _is_no_label(sheet: Sheet, column: int) -> bool:
@@ -193,33 +202,43 @@ def _fits(counts: Mapping[str, int], told: Mapping[str, str]) -> bool:
     return set(CLASSES) <= {meaning.get(plain_value(value)) for value in counts}
 
 
-def _meaning(name: str, label: str, counts: Mapping[str, int], told: Mapping[str, str]) -> Mapping[str, str]:
-    """What the values of the label column mean. Raises: BadInput for values nobody knows."""
+def _meaning(
+    name: str, label: str, counts: Mapping[str, int], told: Mapping[str, str], hint: str = ""
+) -> Mapping[str, str]:
+    """What the values of the label column mean. Raises: BadInput for values nobody knows, with `hint` as advice."""
     if told:
-        return _told(name, label, counts, told)
+        return _told(name, label, counts, told, hint)
     known = _known(counts, {})
     if known is not None:
         return known
     values = sorted({plain_value(value) for value in counts} - {""})
-    if values == ["0", "1", "2"]:
-        why = "of 0, 1 and 2 it is not known which is neutral"
-        guess = {"0": NEGATIVE, "1": NEUTRAL, "2": POSITIVE}
-    else:
-        why = "it is not known what they mean"
-        guess = dict(zip(values[:2], CLASSES, strict=False))
+    zero_to_two = values == ["0", "1", "2"]
+    why = "of 0, 1 and 2 it is not known which is neutral" if zero_to_two else "it is not known what they mean"
     raise BadInput(
         f"{name}: column {label} has {_seen(counts)}, and {why}.",
-        f"Set `labels`, such as {_as_config(guess)}; or `label_column` to another one.",
+        f"Set `labels`, such as {_as_config(_guess(values[:_SHOWN]))}; or `label_column` to another one.{hint}",
     )
 
 
-def _told(name: str, label: str, counts: Mapping[str, int], told: Mapping[str, str]) -> Mapping[str, str]:
+def _guess(values: Sequence[str]) -> dict[str, str]:
+    """Something to put right that lacks none of these values: low numbers negative, high ones positive, and of words
+    nobody knows the first two; what is left is neutral.
+    """
+    numbers = sorted((value for value in values if _INTEGER.match(value)), key=int)
+    known = {value: _WORDS[value] for value in values if value in _WORDS}
+    ranked = numbers or ([] if known else values[:2])
+    middle = (len(ranked) - 1) / 2
+    sides = {value: NEGATIVE if rank < middle else POSITIVE for rank, value in enumerate(ranked) if rank != middle}
+    return {value: {**known, **sides}.get(value, NEUTRAL) for value in values}
+
+
+def _told(name: str, label: str, counts: Mapping[str, int], told: Mapping[str, str], hint: str) -> Mapping[str, str]:
     meaning = {plain_value(value): means for value, means in told.items()}
     unknown = Counter({value: count for value, count in counts.items() if plain_value(value) not in {*meaning, ""}})
     if unknown:
         raise BadInput(
             f"{name}: column {label} has {_seen(unknown)}, of which `labels` says nothing.",
-            "Add them to `labels` as negative, positive or neutral; neutral rows are left out.",
+            f"Add them to `labels` as negative, positive or neutral; neutral rows are left out.{hint}",
         )
     return meaning
 

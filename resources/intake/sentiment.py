@@ -42,10 +42,10 @@ def inspect_labelled(path: Path) -> Mapping[str, Any]:
     with path.open("rb") as file:
         head = file.read(_HEAD)
     cut = size > len(head)
-    sheet = tables.read(name, head, cut=cut)
+    known = sentiment140.recognised(head)
+    sheet = sentiment140.beginning(name, head, cut=cut) if known else tables.read(name, head, cut=cut)
     if sheet.width < 2:
         raise BadInput(f"{name} has one column; a label must stand beside each text.", _ADVICE)
-    known = sentiment140.recognised(head)
     text = sentiment140.COLUMNS.index("text") if known else _text_column(columns, name, sheet)
     rows = len(sheet.rows)
     if cut:

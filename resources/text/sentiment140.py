@@ -54,6 +54,22 @@ def recognised(content: bytes) -> bool:
     return bool(rows) and all(map(_fits, rows))
 
 
+def beginning(name: str, content: bytes, *, cut: bool) -> tables.Sheet:
+    """The cells of a recognised file, for a look at them; `cut` says that this is only its beginning.
+
+    Raises: BadInput.
+    """
+    text, found = tables.decode(name, content, cut=cut)
+    if cut:
+        text = text[: text.rfind("\n") + 1]
+    try:
+        numbered = list(tables.records(text, ",", strict=False))  # quotes within texts are no error, as in `read`
+    except tables.BadRecord as odd:
+        raise BadInput(f"{name}, line {odd.line:,}: {odd.said}.", "Get a good copy of the file.") from odd
+    whole = [(line, cells) for line, cells in numbered if len(cells) == len(COLUMNS)]
+    return tables.Sheet(None, [cells for _, cells in whole], [line for line, _ in whole], found, ",")
+
+
 def read(name: str, content: bytes, *, encoding: str = "auto", expected_rows: int | None = None) -> Sentiment140:
     """Every row of the file.
 
@@ -88,7 +104,12 @@ def read(name: str, content: bytes, *, encoding: str = "auto", expected_rows: in
     if wanted is not None and len(texts) != wanted:
         raise BadInput(
             f"{name} has {len(texts):,} rows; it should have {wanted:,}.",
-            "Get a whole copy of the file, or set `expected_rows` (and the file's name) to what it has.",
+            "Get a whole copy of the file, or "
+            + (
+                "set `expected_rows` to what it has."
+                if expected_rows is not None
+                else "take that number out of its name."
+            ),
         )
     return Sentiment140(texts, targets, lines, found)
 

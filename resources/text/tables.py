@@ -35,12 +35,14 @@ OTHER_NAMES = frozenset(
 )
 
 _HEAD = 200  # records by which dialect and header are recognised
+_SEARCHED = 64_000  # characters in which what is odd about a dialect must show
 _NO_DELIMITER = "\x1f"  # stands in no text: the whole line is one cell
 _OFTEN_UNQUOTED = ("\t", _NO_DELIMITER)
 """Files in which a text often begins with a quote that is part of it."""
 _HIGH = re.compile(rb"[\x80-\x9f]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?\Z", re.ASCII)
 _LINE = re.compile(r"\r\n|\r|\n")
+_SAYS_DELIMITER = re.compile(r'"?sep=[,;\t|]"?(?=[\r\n])', re.IGNORECASE)  # a first line for Excel alone
 # What is a control character in Latin-1 is a quotation mark, a dash or the euro sign in Windows' code page 1252. Five
 # of its places are empty; they stay control characters, so that every file can be read.
 _1252 = {
@@ -77,8 +79,11 @@ class BadRecord(Exception):
 
 
 class _Dialect(NamedTuple):
+    """`padded`: blanks stand between a delimiter and the quote behind it."""
+
     delimiter: str
     quoted: bool
+    padded: bool = False
 
 
 def read(
@@ -101,6 +106,8 @@ def read(
     text, found = decode(name, content, encoding, cut)
     if cut:
         text = text[: max(text.rfind("\n"), text.rfind("\r")) + 1]
+    if says := _SAYS_DELIMITER.match(text):
+        text = text[says.end() :]  # its line end stays, so that lines are counted as before
     try:
         dialect = _dialect(text, cut)
         rows, lines = _rows(text, dialect, cut, left_out)
@@ -161,17 +168,18 @@ def plain_name(written: str) -> str:
 
 
 def records(
-    text: str, delimiter: str, *, quoted: bool = True, strict: bool = True, cut: bool = False
+    text: str, delimiter: str, *, quoted: bool = True, padded: bool = False, strict: bool = True, cut: bool = False
 ) -> Iterator[tuple[int, list[str]]]:
     """(line where it begins, cells as they are) of every record that is not blank; with `cut`, the last may be half.
 
-    Raises: BadRecord.
+    `padded`: a quote counts as one also where blanks stand before it. Raises: BadRecord.
     """
     lines = io.StringIO(text, newline="")
     reader = csv.reader(
         lines,
         delimiter=delimiter,
         quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+        skipinitialspace=padded,
         strict=strict,
     )
     begins = 1
@@ -190,24 +198,36 @@ def _dialect(text: str, cut: bool) -> _Dialect:
     best: tuple[float, int, _Dialect] | None = None
     for delimiter in DELIMITERS:
         for quoted in (True, False) if delimiter in _OFTEN_UNQUOTED else (True,):
-            widths = _widths(text, delimiter, quoted, cut)
-            width, count = Counter(widths).most_common(1)[0]
-            if width > 1 and (best is None or (count / len(widths), width) > best[:2]):
-                best = count / len(widths), width, _Dialect(delimiter, quoted)
-    return _Dialect(_NO_DELIMITER, True) if best is None else best[2]
+            dialect = _Dialect(delimiter, quoted)
+            # Not strictly: one quote too many in a text must not make another delimiter seem likelier.
+            share, width = _width(text, dialect, cut, strict=False)
+            if width > 1 and (best is None or (share, width) > best[:2]):
+                best = share, width, dialect
+    if best is None:
+        return _Dialect(_NO_DELIMITER, True)
+    share, _, dialect = best
+    if dialect.delimiter not in _OFTEN_UNQUOTED and re.search(f'{re.escape(dialect.delimiter)} +"', text[:_SEARCHED]):
+        padded = dialect._replace(padded=True)
+        again, width = _width(text, padded, cut, strict=True)
+        if width > 1 and again >= share:
+            return padded
+    return dialect
 
 
-def _widths(text: str, delimiter: str, quoted: bool, cut: bool) -> list[int]:
-    """Numbers of cells of the first records, as far as they can be read; never none."""
+def _width(text: str, dialect: _Dialect, cut: bool, strict: bool) -> tuple[float, int]:
+    """The number of cells that most of the first records have, behind the share of them that have it."""
     widths: list[int] = []
     try:
-        for _, cells in records(text, delimiter, quoted=quoted, cut=cut):
+        for _, cells in records(
+            text, dialect.delimiter, quoted=dialect.quoted, padded=dialect.padded, strict=strict, cut=cut
+        ):
             widths.append(len(cells))
             if len(widths) == _HEAD:
                 break
     except BadRecord:
         widths.append(0)
-    return widths or [0]
+    width, count = Counter(widths or [0]).most_common(1)[0]
+    return count / max(1, len(widths)), width
 
 
 def _rows(
@@ -234,7 +254,7 @@ def _same_width(
     uneven: list[tuple[int, int]] = []
     width = 0
     doubtful = dialect.quoted and dialect.delimiter in _OFTEN_UNQUOTED
-    for begins, cells in records(text, dialect.delimiter, quoted=dialect.quoted, cut=cut):
+    for begins, cells in records(text, dialect.delimiter, quoted=dialect.quoted, padded=dialect.padded, cut=cut):
         width = width or len(cells)
         if len(cells) != width:
             uneven.append((begins, len(cells)))

@@ -1,5 +1,6 @@
 """Every way of writing labels, and the refusal of those that could mean two things."""
 
+import json
 from pathlib import Path
 from types import ModuleType
 
@@ -45,8 +46,14 @@ def test_known_ways(negative: str, neutral: str | None, positive: str, header: s
 
 def test_an_unknown_header_is_seen_over_numbers_and_else_told() -> None:
     assert read("x.csv", table(["1", "0"], "words,what")).label_column == '"what"'
-    with pytest.raises(BadInput, match=r'"what" \(1\)'):  # taken for a label, so that a person sees what is odd
-        read("x.csv", table(["pos", "neg"], "words,what"))
+    advice = r"set `header` to true"
+    for told in ({}, {"pos": "positive", "neg": "negative"}):
+        options = Options(label_column="2" if told else None, labels=told)
+        with pytest.raises(BadInput, match=rf'"what" \(1\).*{advice}'):  # taken for a label, so that it is seen
+            read("x.csv", table(["pos", "neg"], "words,what"), options)
+    with pytest.raises(BadInput) as caught:
+        read("x.csv", table(["good", "bad", "good", "bad"], ""), Options(label_column="2"))
+    assert "header" not in caught.value.remedy, "the first row is as the others"
     assert read("x.csv", table(["pos", "neg"], "words,what"), Options(header=True)).label_column == '"what"'
 
 
@@ -86,6 +93,26 @@ def test_what_nobody_knows_is_listed_with_counts(labels: list[str], said: str) -
     assert 'column "label"' in caught.value.message
     assert "`labels`" in caught.value.remedy
     assert "someone" not in str(caught.value), "people are not named"
+
+
+@pytest.mark.parametrize(
+    ("labels", "config"),
+    [
+        pytest.param(["0", "1", "2"], '{"0": "negative", "1": "neutral", "2": "positive"}', id="0 1 2"),
+        pytest.param(
+            ["10", "2", "3", "4"], '{"10": "positive", "2": "negative", "3": "negative", "4": "positive"}', id="numbers"
+        ),
+        pytest.param(["0", "1", "nan"], '{"0": "negative", "1": "positive", "nan": "neutral"}', id="nan"),
+        pytest.param(["pos", "neg", "odd"], '{"neg": "negative", "odd": "neutral", "pos": "positive"}', id="a word"),
+        pytest.param(["bad", "good", "so"], '{"bad": "negative", "good": "positive", "so": "neutral"}', id="words"),
+    ],
+)
+def test_the_advice_lacks_no_value_and_works(labels: list[str], config: str) -> None:
+    content = table(labels)
+    with pytest.raises(BadInput) as caught:
+        read("x.csv", content)
+    assert f"such as {config}" in caught.value.remedy
+    read("x.csv", content, Options(labels=json.loads(config)))  # not refused again
 
 
 def test_what_is_told_is_taken() -> None:

@@ -47,6 +47,15 @@ def test_sentiment140_is_known(tmp_path: Path) -> None:
     assert "real" not in str({name: getattr(value, "value", value) for name, value in seen.items()})
 
 
+@pytest.mark.parametrize("rows", [10, 5000], ids=["whole", "beginning"])
+def test_sentiment140_s_loose_quotes_are_taken_in_as_they_are_read(tmp_path: Path, rows: int) -> None:
+    row = '"0","1","Mon Apr 06 22:19:45 PDT 2009","NO_QUERY","jo","she said "hello" and left"\n'
+    seen = sentiment.inspect_labelled(write(tmp_path / "a.csv", row * rows))
+    assert (seen["form"].value, seen["columns"]) == ("Sentiment140", 6)
+    assert seen["rows" if rows == 10 else "rows_about"] == pytest.approx(rows, rel=0.01)  # the head ends within a row
+    assert "she said" in str(seen["preview"].value)
+
+
 def test_where_it_is_not_clear_which_column_it_is_the_run_may_be_told(tmp_path: Path) -> None:
     rows = "what a day,so it is,1\nyes it is it is,all the time,0\n"
     assert sentiment.inspect_labelled(write(tmp_path / "a.csv", rows))["columns"] == 3

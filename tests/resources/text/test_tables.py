@@ -48,6 +48,27 @@ def test_tabs_with_quotes_that_are_part_of_the_text() -> None:
     assert len(joined.rows) == 3
 
 
+def test_blanks_before_quotes() -> None:
+    sheet = tables.read("x.csv", b'label, text\n1, "so, so"\n0, "no, no"\n')
+    assert (sheet.header, sheet.rows) == (["label", "text"], [["1", "so, so"], ["0", "no, no"]])
+    left_out: list[tables.BadRecord] = []
+    some = tables.read("x.csv", b'1, "so, so"\n0, "no, no"\n1, a, b\n', left_out=left_out)
+    assert (some.rows, [odd.line for odd in left_out]) == ([["1", "so, so"], ["0", "no, no"]], [3])
+    literal = tables.read("x.csv", b'1, "hello" she said\n0, no "no\n')
+    assert literal.rows == [["1", '"hello" she said'], ["0", 'no "no']]
+
+
+def test_a_quote_too_many_does_not_change_the_delimiter() -> None:
+    """Else each line would be taken for one text, names of people and all."""
+    with pytest.raises(BadInput, match=r"x\.csv, line 1: "):
+        tables.read("x.csv", b'"1","jo","hello "world" again"\n"0","al","well then"\n')
+
+
+def test_the_line_that_tells_excel_the_delimiter_is_no_row() -> None:
+    sheet = tables.read("x.csv", b"sep=;\r\nwords;mood\r\nhi, you;1\r\nno;0\r\n")
+    assert (sheet.header, sheet.rows, sheet.lines) == (["words", "mood"], [["hi, you", "1"], ["no", "0"]], [3, 4])
+
+
 def test_one_column() -> None:
     sheet = tables.read("x.csv", b"text\nso, so\n\nnice\n")
     assert (sheet.header, sheet.rows, sheet.delimiter) == (["text"], [["so, so"], ["nice"]], "")
