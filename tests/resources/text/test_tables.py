@@ -52,7 +52,7 @@ def test_blanks_before_quotes() -> None:
     sheet = tables.read("x.csv", b'label, text\n1, "so, so"\n0, "no, no"\n')
     assert (sheet.header, sheet.rows) == (["label", "text"], [["1", "so, so"], ["0", "no, no"]])
     left_out: list[tables.BadRecord] = []
-    some = tables.read("x.csv", b'1, "so, so"\n0, "no, no"\n1, a, b\n', left_out=left_out)
+    some = tables.read("x.csv", b'1, "so, so"\n0, "no, no"\n1, a, b, c\n', left_out=left_out)
     assert (some.rows, [odd.line for odd in left_out]) == ([["1", "so, so"], ["0", "no, no"]], [3])
     literal = tables.read("x.csv", b'1, "hello" she said\n0, no "no\n')
     assert literal.rows == [["1", '"hello" she said'], ["0", 'no "no']]
