@@ -30,7 +30,8 @@ class SentimentCard(Card):
     `file` is the partition key of the file it learned from. `base` is the pretrained encoder, `base_digest` that of its
     files, `base_head` whether its head came with it or was begun anew, `config` the network's as transformers writes
     it. `labels` are the outputs' meanings in order, `max_length` the most tokens of a tweet, `pad_id` what fills up.
-    Probabilities are softmax(logits / temperature). `started_from` is None where training began with the base.
+    Probabilities are softmax(logits / temperature). `split_seed` is the seed by which its dataset was divided, None for
+    a baseline. `started_from` is None where training began with the base.
     `model` says what the weights are: those of such a network, or of a baseline without one, whose `base` is empty.
     """
 
@@ -44,4 +45,5 @@ class SentimentCard(Card):
     max_length: int = 0
     pad_id: int = 0
     temperature: float
+    split_seed: int | None = None
     started_from: StartedFrom | None = None

@@ -4,6 +4,7 @@ Belongs here: the asset, and which weights a training begins with. Does not belo
 (`training.py`, `module.py`), what is told of a checkpoint (`resources/training/results.py`).
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -104,7 +105,7 @@ def sentiment_checkpoint(
             text_log=text_log(key),
             text_log_head=_head(key, version, about, prepared, recipe, device, start),
         )
-        checkpoint = steps.finish(
+        checkpoint, confusion = steps.finish(
             prepared,
             training,
             sentiment_dataset,
@@ -118,6 +119,7 @@ def sentiment_checkpoint(
         )
         card = checkpoint.card
         assert isinstance(card, SentimentCard)
+        trainer.note(text_log(key), _kept(card, confusion.tolist()))
         return checkpoint_result(
             context,
             checkpoint,
@@ -170,6 +172,16 @@ def _earlier(context: dg.AssetExecutionContext, start_from: str) -> records.Reco
 
 def _started_from(card: Card) -> StartedFrom | None:
     return card.started_from if isinstance(card, SentimentCard) else None
+
+
+def _kept(card: SentimentCard, confusion: Sequence[Sequence[int]]) -> str:
+    """How the kept weights do on validation, who is taken for whom; `confusion` has the true class by row."""
+    said = [
+        f"of {sum(row):,} {label} "
+        + ", ".join(f"{n:,} called {name}" for name, n in zip(card.labels, row, strict=True))
+        for label, row in zip(card.labels, confusion, strict=True)
+    ]
+    return f"Kept, on validation: macro F1 {card.metrics['val_macro_f1']:.4f}; {'; '.join(said)}"
 
 
 def _head(

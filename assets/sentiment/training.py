@@ -82,7 +82,8 @@ def fresh(encoder: Encoder, recipe: SentimentRecipe, about: Mapping[str, Any]) -
 def continued(checkpoint: Checkpoint, dataset: Tensors) -> tuple[Any, network.Head]:
     """The classifier of another file's checkpoint, to be trained on.
 
-    Raises: BadInput if it has another base or tokenizer than the dataset.
+    Raises: BadInput if it has another base or tokenizer than the dataset, or learned from tweets divided by another
+    seed, which may be among those that are to judge it now.
     """
     card, about = checkpoint.card, about_of(dataset)
     assert isinstance(card, SentimentCard), "a sentiment checkpoint has a sentiment card"
@@ -90,6 +91,12 @@ def continued(checkpoint: Checkpoint, dataset: Tensors) -> tuple[Any, network.He
         raise BadInput(
             f"The checkpoint of {card.file} is of the base {card.base}, the dataset is tokenized for {about['base']}.",
             "Make sentiment_dataset of this file again with a preset of that base, or start from `base`.",
+        )
+    if card.split_seed != about["seed"]:
+        raise BadInput(
+            f"The tweets of {card.file} were divided by the seed {card.split_seed}, those of this dataset by"
+            f" {about['seed']}: what the checkpoint has learned from could be among what it would be judged by.",
+            f"Make sentiment_dataset of this file again with `seed` {card.split_seed}, or start from `base`.",
         )
     model, tokenizer = network.of_checkpoint(checkpoint, "cpu")
     if tokenizer.to_str().encode() != network.pretrained.loaded(tokenizer_of(dataset)).to_str().encode():
@@ -127,8 +134,10 @@ def finish(
     code_version: str,
     started_from: StartedFrom | None,
     device: str,
-) -> Checkpoint:
-    """The checkpoint: plain weights, the temperature fitted on validation, and all that predictions need."""
+) -> tuple[Checkpoint, Tensor]:
+    """The checkpoint: plain weights, the temperature fitted on validation, and all that predictions need; and how it
+    does on validation, int64 (classes, classes), true class by row.
+    """
     about = about_of(dataset)
     model = prepared.module.plain(training.weights)
     config, weights = network.config_of(model), {name: each.clone() for name, each in model.state_dict().items()}
@@ -155,9 +164,10 @@ def finish(
         max_length=about["max_length"],
         pad_id=about["pad_id"],
         temperature=temperature,
+        split_seed=about["seed"],
         started_from=started_from,
     )
-    return Checkpoint(weights, card, {TOKENIZER: tokenizer_of(dataset)})
+    return Checkpoint(weights, card, {TOKENIZER: tokenizer_of(dataset)}), scores.confusion
 
 
 def _part(dataset: Tensors, part: str, device: str) -> tuple[Tensor, Tensor, Tensor]:

@@ -66,7 +66,7 @@ class Trainer(dg.ConfigurableResource):
         `inputs` names all that decides the result: data version, recipe, code version. `text_log` is a file in the
         library, such as `housing/training_log.txt`, which gets a line per epoch as it ends. With a `text_log_head` the
         file is complete in itself: these lines come first where the training begins, a note where it goes on, samples
-        a second stand in each epoch's line, and how it ended comes last.
+        a second stand in each epoch's line, and how it ended, or why not, comes last.
         Raises: Diverged; DeviceFull.
         """
         from resources.training.loop import Plan, fit
@@ -78,8 +78,10 @@ class Trainer(dg.ConfigurableResource):
         name = f"{asset} [{partition}]" if partition else asset
         context.log.info(f"training {name} on {device}: {recipe.epochs} epochs, {train.samples:,} samples")
         steps = Progress(context.log, f"training {name}", recipe.epochs * len(train), "steps", _EVERY_S)
-        with _text_log(None if text_log is None else Path(self.store.library) / text_log, name) as write:
-            seen = _Epochs(context.log, recipe.epochs, write, text_log_head)
+        with (
+            _text_log(None if text_log is None else Path(self.store.library) / text_log, name) as write,
+            _Epochs(context.log, recipe.epochs, write, text_log_head) as seen,
+        ):
             try:
                 training = fit(
                     module,
@@ -102,6 +104,11 @@ class Trainer(dg.ConfigurableResource):
             seen.end(training)
         context.log.info(_summary(name, training))
         return training
+
+    def note(self, text_log: str, line: str) -> None:
+        """Add to a text log of the library what is known only when a training has ended."""
+        with _text_log(Path(self.store.library) / text_log, text_log) as write:
+            write(line)
 
 
 def needed() -> None:
@@ -135,6 +142,15 @@ class _Epochs:
     def end(self, training: "Training") -> None:
         if self._head:
             self._write(f"Done: the weights of epoch {training.kept_epoch} are kept" + _stopped(training))
+
+    def __enter__(self) -> "_Epochs":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Where the training ended before its time, Terminate included; only a kill leaves nobody to say so."""
+        if error is not None and self._head:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            self._write(f"Not finished: {reason}")
 
     def __call__(self, numbers: dict[str, float]) -> None:
         epoch = int(numbers["epoch"])

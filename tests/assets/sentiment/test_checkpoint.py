@@ -142,7 +142,7 @@ def test_a_file_becomes_a_checkpoint_that_needs_nothing_else(bench: Bench, files
     # 240 tweets of 6 to 30 tokens in batches of 32: a few tokens' difference within each. At random it is above 0.3.
     assert 0 <= told["padding_share"] < 0.2
     assert card.metrics["val_macro_f1"] == pytest.approx(told["val_macro_f1"], abs=1e-5)
-    assert 0.001 <= card.temperature <= 1000
+    assert card.metrics["val_cross_entropy"] < card.metrics["val_cross_entropy_unscaled"]  # it fits validation
     assert card.started_from is None
     assert [epoch["epoch"] for epoch in card.epochs] == [1, 2]
     assert not {"seconds", "samples_per_s"} & set(card.epochs[0])
@@ -170,7 +170,17 @@ def test_the_log_of_a_file_tells_its_data_and_every_epoch(bench: Bench, files: l
     assert "Preset quick: 2 epochs" in lines[3]
     assert [found[1] for line in lines[4:6] if (found := re.fullmatch(epoch, line))] == ["1", "2"]
     assert re.fullmatch(stamp + r"Done: the weights of epoch \d are kept", lines[6])
-    assert len(lines) == 7
+    figures = r"macro F1 \d\.\d{4}; of (\d+) negative (\d+) called negative, (\d+) called positive;"
+    kept = re.fullmatch(
+        stamp + rf"Kept, on validation: {figures} of (\d+) positive (\d+) called negative, (\d+) called positive",
+        lines[7],
+    )
+    assert kept is not None
+    negative, right, wrong, positive, flipped, as_it_is = map(int, kept.groups())
+    assert (right + wrong, flipped + as_it_is, negative + positive) == (negative, positive, counts["validation"])
+    card = bench.checkpoint(key)[1]
+    assert (right + as_it_is) / counts["validation"] == pytest.approx(card.metrics["val_accuracy"])
+    assert len(lines) == 8
 
 
 def test_a_killed_training_ends_like_an_uninterrupted_one(
@@ -252,6 +262,21 @@ def test_another_base_is_refused(bench: Bench, files: list[Path], base: Path, fa
     assert "Make sentiment_dataset of this file again" in failure(
         bench.run("sentiment_checkpoint", two, start_from=one)
     )
+
+
+def test_a_start_from_tweets_that_were_divided_otherwise_is_refused(
+    bench: Bench, files: list[Path], failure: Failure
+) -> None:
+    """What the earlier file taught could else be among what the later one is judged by."""
+    one, two = (bench.dataset(file) for file in files)
+    bench.train(one)
+    assert bench.checkpoint(one)[1].split_seed == 0
+    assert bench.run("sentiment_dataset", two, seed=1).success
+    told = failure(bench.run("sentiment_checkpoint", two, start_from=one))
+    assert f"The tweets of {one} were divided by the seed 0, those of this dataset by 1" in told
+    assert "with `seed` 0, or start from `base`" in told
+    assert bench.run("sentiment_dataset", two, seed=0).success
+    assert bench.run("sentiment_checkpoint", two, start_from=one).success
 
 
 def test_a_file_s_name_stands_for_its_key() -> None:

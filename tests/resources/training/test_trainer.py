@@ -94,10 +94,11 @@ def test_a_log_with_a_head_tells_the_whole_training(problem: Any, tmp_path: Path
         written = (tmp_path / "library" / "p" / "log.txt").read_text()
         _materialize(problem, tmp_path, instance, head=head)
     lines = (tmp_path / "library" / "p" / "log.txt").read_text().splitlines()
-    assert written.splitlines() == lines[:5]  # appended, never written anew
+    assert written.splitlines() == lines[:6]  # appended, never written anew
     said = [re.sub(r"\A\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - INFO - ", "", line) for line in lines]
     epoch = r"Epoch {}/5 - loss: \d+\.\d{{4}} - val_loss: \d+\.\d{{4}} - samples/s: \d+\.\d"
     wanted = ["data 0123", "12 tweets", *(epoch.format(n) for n in (1, 2, 3))]
+    wanted += ["Not finished: killed"]
     wanted += ["Goes on after epoch 3/5, where an earlier run ended", *(epoch.format(n) for n in (4, 5))]
     wanted += ["Done: the weights of epoch 5 are kept"]
     assert len(said) == len(wanted)
