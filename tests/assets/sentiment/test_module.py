@@ -98,12 +98,12 @@ def test_macro_f1_is_scikit_learn_s() -> None:
         assert macro_f1(confusion) == pytest.approx(metrics.f1_score(true, said.long(), average="macro"))
 
 
-@pytest.mark.parametrize("kind", SIZES)
-def test_a_killed_training_ends_like_an_uninterrupted_one_bit_for_bit(parts: Any, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "rank"), [*((kind, 0) for kind in SIZES), ("bert", 4)])
+def test_a_killed_training_ends_like_an_uninterrupted_one_bit_for_bit(parts: Any, kind: str, rank: int) -> None:
     class Memory(dict[str, bytes]):
         put = dict.__setitem__
 
-    few = recipe(epochs=3)
+    few = recipe(epochs=3, lora_rank=rank)
     _, whole = trained(parts, few, kind)
     state = Memory()
     with pytest.MonkeyPatch.context() as patch:
@@ -160,6 +160,16 @@ def test_lora_leaves_the_body_and_merges_into_plain_weights(parts: Any, kind: st
     assert not any(torch.equal(merged.state_dict()[name], before[name]) for name in matrices)
     wide = network.of_config(network.config_of(merged))
     wide.load_state_dict(merged.state_dict())  # raises if a name or shape is another
+
+
+def test_the_best_epoch_of_lora_is_what_is_merged(parts: Any) -> None:
+    module, training = trained(parts, recipe(epochs=4, lora_rank=4, learning_rate=0.3, head_learning_rate=0.03))
+    scores = [epoch["val_macro_f1"] for epoch in training.epochs]
+    assert training.kept_epoch == scores.index(max(scores)) + 1 < 4, "rates this high unlearn"
+    kept = probabilities(module.plain(training.weights), parts).argmax(1)
+    labels = torch.cat([batch["labels"] for batch in parts(recipe())[1]])
+    assert macro_f1(torch.bincount(labels * 2 + kept, minlength=4).view(2, 2)) == pytest.approx(max(scores))
+    assert scores[-1] < max(scores)
 
 
 def test_body_and_head_have_their_own_rates_and_biases_no_decay(parts: Any) -> None:
