@@ -179,7 +179,7 @@ def train(
     ] = None,
     fields: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="sentiment: how a file is read, or learned from."),
+        typer.Option("--set", metavar="NAME=VALUE", help="sentiment, tweets: a field, see docs/tweets.md."),
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Train the preset anew, also if it is up to date.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what the libraries print as well.")] = False,

@@ -39,15 +39,17 @@ def train(
     """Bring the product `name` to a champion, or to a comparison; True if all went well. Prints where the verdict lies.
 
     `chosen` are presets to train instead of the machine's default: one, for tweets one of each kind. `data` says where
-    the dataset comes from; `fields` are `NAME=VALUE` of the configuration, for sentiment. What is there and up to date
-    is kept, unless `again`. Raises: BadInput for a product, preset, path or field that is none.
+    the dataset comes from; `fields` are `NAME=VALUE` of the configuration, for sentiment and tweets. What is there and
+    up to date is kept, unless `again`. Raises: BadInput for a product, preset, path or field that is none.
     """
-    if fields and name != training.SENTIMENT.product:
-        raise BadInput("--set is for sentiment.", "Elsewhere, change fields in the Launchpad of the UI.")
+    if fields and name not in (training.SENTIMENT.product, training.LSTM.product):
+        raise BadInput("--set is for sentiment and tweets.", "Elsewhere, change fields in the Launchpad of the UI.")
     if name == training.LSTM.product:
         from dagster_project.commands import train_tweets
 
-        return train_tweets.train(settings, chosen, data=data, again=again, verbose=verbose, interrupts=interrupts)
+        return train_tweets.train(
+            settings, chosen, data=data, fields=fields, again=again, verbose=verbose, interrupts=interrupts
+        )
     if len(chosen) > 1:
         raise BadInput(f"{len(chosen)} presets are more than one.", "Give --preset once; backfill trains several.")
     preset = chosen[0] if chosen else None

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import yaml
-from pydantic import ValidationError
 
 from assets.sentiment.checkpoint import SentimentCheckpointConfig
 from assets.sentiment.dataset import SentimentDatasetConfig
 from dagster_project import training
 from dagster_project.commands import daemon, running, terminal
+from dagster_project.commands.fields import config_of
 from dagster_project.commands.made import Made, given_path
 from dagster_project.commands.stages import Stages
 from dagster_project.instance import bury_orphans, opened
@@ -58,7 +57,7 @@ def train(
     known = training.SENTIMENT.read()
     if preset is not None and preset not in known:
         raise BadInput(f"sentiment has no preset {preset!r}.", f"There are: {', '.join(known)}.")
-    config = _config(fields)
+    config = config_of(fields, _CONFIGS)
     if preset is not None:
         config.setdefault(ASSETS[0], {})["preset"] = preset
     with opened(settings) as instance, terminal.Board(terminal.console()) as board:
@@ -84,35 +83,6 @@ def _paths(settings: Settings, intake: Intake, data: str | None) -> list[Path]:
             f"There are no files of labelled tweets in {place}.", "Put a CSV file there, or name one with --data."
         )
     return paths
-
-
-def _config(fields: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """`NAME=VALUE` by the asset that has such a field; texts as they are, others in YAML. Raises: BadInput."""
-    config: dict[str, dict[str, Any]] = {}
-    for field in fields:
-        name, given, value = field.partition("=")
-        asset = next((asset for asset, fields_of in _CONFIGS.items() if name in fields_of.model_fields), None)
-        if not given or asset is None:
-            names = dict.fromkeys(name for fields_of in _CONFIGS.values() for name in fields_of.model_fields)
-            raise BadInput(f"--set {field!r} names no field.", f"Give NAME=VALUE; names are: {', '.join(names)}.")
-        config.setdefault(asset, {})[name] = _value(field, _CONFIGS[asset].model_fields[name].annotation, value)
-    for asset, said in config.items():
-        try:
-            _CONFIGS[asset](**said)
-        except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-            raise BadInput(f"--set {wrong}.", "Correct the value.") from error
-    return config
-
-
-def _value(field: str, kind: Any, value: str) -> Any:
-    if kind is str or kind == str | None:
-        return value
-    try:
-        parsed = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise BadInput(f"--set {field!r} is no YAML: {' '.join(str(error).split())}", "Correct the value.") from error
-    return {str(key): said for key, said in parsed.items()} if isinstance(parsed, dict) else parsed
 
 
 class _Desk:

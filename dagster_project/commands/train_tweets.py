@@ -11,8 +11,11 @@ from typing import Any
 
 import dagster as dg
 
+from assets.tweets.comparison import ComparisonConfig
+from assets.tweets.corpus import TweetCorpusConfig
 from dagster_project import training
 from dagster_project.commands import daemon, running, terminal
+from dagster_project.commands.fields import Config, config_of
 from dagster_project.commands.made import Made, dropped, given_path, source_of
 from dagster_project.commands.stages import Stages
 from dagster_project.instance import bury_orphans, opened
@@ -31,6 +34,8 @@ _KINDS = {
     "tweets_train_transformer": ("transformer_checkpoint", training.TRANSFORMER),
 }
 """By job: the checkpoint it makes, and its presets."""
+_CONFIGS: Mapping[str, type[dg.Config]] = {CORPUS[0]: TweetCorpusConfig, COMPARISON: ComparisonConfig}
+"""What `--set` can set, by asset; where both have a field of a name, the first is meant."""
 
 
 def train(
@@ -38,22 +43,25 @@ def train(
     chosen: Sequence[str],
     *,
     data: str | None,
+    fields: Sequence[str],
     again: bool,
     verbose: bool,
     interrupts: running.Interrupts,
 ) -> bool:
     """Bring tweets to a comparison of three systems; True if all went well. Prints where the report lies.
 
-    `chosen` are presets to train instead of the machine's defaults, `data` is a file or folder of tweets. What is there
-    and up to date is kept; with `again` what learns from the corpus is trained anew.
-    Raises: BadInput for a preset or path that is none, and where there are no tweets at all.
+    `chosen` are presets to train instead of the machine's defaults, `data` is a file or folder of tweets, `fields` are
+    `NAME=VALUE` of the configuration of corpus or comparison, which are then made anew. What else is there and up to
+    date is kept; with `again` what learns from the corpus is trained anew.
+    Raises: BadInput for a preset, field or path that is none, and where there are no tweets at all.
     """
+    config = config_of(fields, _CONFIGS)
     trainings = training.tweet_trainings(settings, chosen)
     source = None if data is None else given_path(data)
     with opened(settings) as instance, terminal.Board(terminal.console()) as board:
         bury_orphans(instance, daemon_alive=daemon.alive(instance))
         stages = Stages(settings, instance, board, interrupts, verbose=verbose)
-        work = _Work(stages, settings)
+        work = _Work(stages, settings, config)
         if not work.corpus(source):
             return False
         trained = [work.checkpoint(job, preset, again=again) for job, preset in trainings]
@@ -68,8 +76,8 @@ def train(
 class _Work:
     """The assets of one instance: are they up to date, and if not, made."""
 
-    def __init__(self, stages: Stages, settings: Settings) -> None:
-        self._stages, self._settings = stages, settings
+    def __init__(self, stages: Stages, settings: Settings, config: Config) -> None:
+        self._stages, self._settings, self._config = stages, settings, config
         self._instance, self._made = stages.instance, Made(stages)
 
     def corpus(self, source: str | None) -> bool:
@@ -78,8 +86,9 @@ class _Work:
         run_key = None if source is not None else self._drop()
         lacking = self._made.lacking(CORPUS, None)
         record = None if corpus in lacking or run_key else self._made.fresh(corpus, None)
-        if record is None or not self._made.is_of(record, source):
-            config = {corpus: {"paths": [source]}} if source is not None else None
+        said = self._config.get(corpus, {})
+        if record is None or said or not self._made.is_of(record, source):
+            config = {corpus: {**said, **({} if source is None else {"paths": [source]})}}
             tags = {RUN_KEY_TAG: run_key} if run_key else None
             return self._stages.run(TWEET_FILES.job, None, config=config, tags=tags)
         board.line(f"{corpus}: is there, made of {source_of(record)}")
@@ -116,7 +125,8 @@ class _Work:
     def comparison(self) -> bool:
         """The comparison of all that learned from this corpus, made unless nothing has changed since."""
         folder = self._settings.homes.library / "tweets" / "comparison"
-        if self._made.fresh(COMPARISON, None) is not None and any(folder.glob("*.md")):
+        said = self._config.get(COMPARISON, {})
+        if not said and self._made.fresh(COMPARISON, None) is not None and any(folder.glob("*.md")):
             self._stages.board.line(f"{COMPARISON}: is there")
             return True
-        return self._stages.run("tweets_compare", None)
+        return self._stages.run("tweets_compare", None, config={COMPARISON: said} if said else None)

@@ -134,8 +134,9 @@ def test_texts_get_labels_and_probabilities(sentiment: Any, repo: Path, tmp_path
         pytest.param("sentiment", {"fields": ["labels={0: nice}"]}, "not nice", id="no-label"),
         pytest.param("sentiment", {"fields": ["labels={0"]}, "is no YAML", id="no-yaml"),
         pytest.param("sentiment", {"fields": ["epochs=0"]}, "greater than or equal to 1", id="out-of-bounds"),
-        pytest.param("housing", {"fields": ["epochs=1"]}, "--set is for sentiment", id="not-housing"),
+        pytest.param("housing", {"fields": ["epochs=1"]}, "--set is for sentiment and tweets", id="not-housing"),
         pytest.param("tweets", {}, "There are no tweets to learn from", id="no-tweets"),
+        pytest.param("tweets", {"fields": ["tweets=1"]}, "greater than or equal to 10", id="too-few-tweets"),
         pytest.param("tweets", {"chosen": ["huge"]}, "There are: tiny", id="no-tweet-preset"),
     ],
 )
