@@ -95,20 +95,23 @@ def perplexity_error(model: TransformerLanguageModel, texts: list[str]) -> float
 def compared(
     corpus: Any, made: dict[str, Checkpoint], tokenizer: bytes, count: int, device: str
 ) -> CompletionComparison:
-    halves = comparing.sample(corpus.texts, corpus.splits, count, 0)
+    samples = comparing.samples(corpus.texts, corpus.splits, count, 0)
     settings = Settings(
-        tweets=len(halves), seed=0, share=SHARE, extra_words=3, temperature=0.8, top_p=0.9, sampling_seed=0
-    )
+        tweets=len(samples.test), validation_tweets=len(samples.validation), seed=0, share=SHARE, extra_words=3,
+        temperature=0.8, top_p=0.9, sampling_seed=0,
+    )  # fmt: skip
     asked = []
     for name, checkpoint in made.items():
         begun = time.perf_counter()
-        answers = comparing.ask(of_checkpoint(checkpoint, device), halves, settings)
+        answers = comparing.ask(of_checkpoint(checkpoint, device), samples, settings)
         print(f"asked {name} in {time.perf_counter() - begun:.0f} s", flush=True)
         card: Any = checkpoint.card
         base = getattr(card, "base", None)
         asked.append(Asked(name, name, card.baseline, base, card.epochs, answers))
     train = of_split(corpus, 0)[:200_000]
-    return comparing.compared(halves, asked, Unigram(bpe.load(tokenizer), train), corpus="benchmark", settings=settings)
+    return comparing.compared(
+        samples, asked, Unigram(bpe.load(tokenizer), train), corpus="benchmark", settings=settings
+    )
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from resources.training.results import learned_from, publish_files
 from resources.training.trainer import Trainer, needed
 
 if TYPE_CHECKING:
-    from assets.tweets.comparing import Asked, Half
+    from assets.tweets.comparing import Asked, Samples
     from assets.tweets.comparison_document import CompletionComparison, Settings
 
 CODE_VERSION = "1"
@@ -43,7 +43,10 @@ class ComparisonConfig(dg.Config):
     tweets: int | None = Field(
         default=None,
         ge=10,
-        description=f"Tweets of the test split; empty: {TWEETS:,} on a GPU, {CPU_TWEETS} on a CPU.",
+        description=(
+            f"Tweets of the test split, and as many of validation, which decide on the best model; empty: {TWEETS:,} on"
+            f" a GPU, {CPU_TWEETS} on a CPU."
+        ),
     )
     seed: int = Field(default=0, ge=0, description="Draws the tweets and the bootstrap's samples.")
     extra_words: int = Field(
@@ -64,8 +67,9 @@ class ComparisonConfig(dg.Config):
     dagster_type=Document,
     description=(
         "LSTMs and transformers, as they were released and fine-tuned, asked alike: the same beginnings of test tweets,"
-        " greedy and sampling; ROUGE, distinct n-grams, bits per character, the next word. Every figure has a bootstrap"
-        f" interval. The report, as Markdown and PDF, is in `library/{FOLDER}/`."
+        " greedy and sampling; ROUGE, distinct n-grams, bits per character, the next word, with bootstrap intervals."
+        " The best is chosen on validation tweets. The report, as Markdown and PDF, is in"
+        f" `library/{FOLDER}/`."
     ),
     check_specs=[
         dg.AssetCheckSpec(
@@ -97,9 +101,10 @@ def completion_comparison(
             context.log.warning(f"{line}; it is not compared.")
         texts, split = tweet_corpus.frame["text"].tolist(), tweet_corpus.frame["split"].tolist()
         count = config.tweets or (CPU_TWEETS if device == "cpu" else TWEETS)
-        halves = comparing.sample(texts, split, count, config.seed)
+        samples = comparing.samples(texts, split, count, config.seed)
         settings = Settings(
-            tweets=len(halves),
+            tweets=len(samples.test),
+            validation_tweets=len(samples.validation),
             seed=config.seed,
             share=SHARE,
             extra_words=config.extra_words,
@@ -107,9 +112,9 @@ def completion_comparison(
             top_p=config.top_p,
             sampling_seed=config.sampling_seed,
         )
-        asked = [_asked(context, store, model, halves, settings, corpus, device) for model in models]
+        asked = [_asked(context, store, model, samples, settings, corpus, device) for model in models]
         comparison = comparing.compared(
-            halves,
+            samples,
             asked,
             _unigram(store, models, texts, split),
             corpus=corpus,
@@ -146,7 +151,7 @@ def _asked(
     context: dg.AssetExecutionContext,
     store: ArtifactStore,
     model: current.Model,
-    halves: "list[Half]",
+    samples: "Samples",
     settings: "Settings",
     corpus: str,
     device: str,
@@ -163,8 +168,8 @@ def _asked(
     if before is not None:
         answers = comparing.Answers.model_validate_json(before)
     else:
-        progress = Progress(context.log, f"asking {model.name}", comparing.questions(len(halves)), "answers")
-        answers = comparing.ask(language_models.of_checkpoint(checkpoint, device), halves, settings, progress.update)
+        progress = Progress(context.log, f"asking {model.name}", samples.questions, "answers")
+        answers = comparing.ask(language_models.of_checkpoint(checkpoint, device), samples, settings, progress.update)
         scratch.put(kept, answers.model_dump_json().encode())
     base = getattr(card, "base", None)
     return comparing.Asked(model.name, model.digest, card.baseline, base, card.epochs, answers)
@@ -191,6 +196,7 @@ def _numbers(comparison: "CompletionComparison") -> dict[str, float]:
     said: dict[str, float] = {}
     for one in [*comparison.systems, comparison.unigram]:
         name = one.name.replace("/", "_")
+        said[f"{name}_val_bits_per_character"] = round(one.validation_bits_per_character.value, 6)
         said[f"{name}_bits_per_character"] = round(one.bits_per_character.value, 6)
         said[f"{name}_perplexity"] = round(one.perplexity, 4)
         said[f"{name}_next_word_top_1"] = round(one.next_word_top_1.value, 6)

@@ -24,13 +24,15 @@ class Figure(_Part):
 
 
 class Settings(_Part):
-    """What was asked of every model alike: a sample of the test split, and how tweets are completed.
+    """What was asked of every model alike: a sample of the test split and one of the validation split, and how tweets
+    are completed.
 
     `share` of a tweet's words, rounded down, are given. A completion ends at `extra_words` words more than the
     reference has.
     """
 
     tweets: int
+    validation_tweets: int
     seed: int
     share: float
     extra_words: int
@@ -40,13 +42,12 @@ class Settings(_Part):
 
 
 class Mode(_Part):
-    """Completions of one model in one mode. ROUGE is F1, from 0 to 1; `rouge_l_gain` is over the first model."""
+    """Completions of one model in one mode. ROUGE is F1, from 0 to 1."""
 
     mode: str
     rouge_1: Figure
     rouge_2: Figure
     rouge_l: Figure
-    rouge_l_gain: Figure | None
     distinct_1: float
     distinct_2: float
     words: float
@@ -55,8 +56,9 @@ class Mode(_Part):
 class System(_Part):
     """One model. `checkpoint` is its data version (empty for the unigram baseline), `base` the pretrained model.
 
-    `bits_per_character` is over continuations with the space before them, `bits_gain` how many fewer bits than the
-    first model's; `perplexity` is per token of the model's own tokenizer, and not comparable between tokenizers.
+    `bits_per_character` is over continuations with the space before them; `validation_bits_per_character`, by which the
+    best is chosen, is the same of validation tweets. `perplexity` is per token of the model's own tokenizer, and not
+    comparable between tokenizers.
     `next_word_top_1` and `_3`: how often the next word is the likeliest one, or among the three likeliest. `epochs` are
     those of its training.
     """
@@ -66,8 +68,8 @@ class System(_Part):
     kind: str
     baseline: bool
     base: str | None
+    validation_bits_per_character: Figure
     bits_per_character: Figure
-    bits_gain: Figure | None
     perplexity: float
     tokens: int
     next_word_top_1: Figure
@@ -77,8 +79,8 @@ class System(_Part):
 
 
 class Behind(_Part):
-    """How many bits per character more than the best model `name` needs, on the same tweets; `apart` if the interval,
-    which holds for all these comparisons together, leaves out 0.
+    """How many bits per character more than the best model `name` needs, on the same test tweets (fewer, if below 0);
+    `apart` if the interval, which holds for all these comparisons together, leaves out 0.
     """
 
     name: str
@@ -98,8 +100,9 @@ class CompletionComparison(Document):
     """Language models of one corpus, compared on the same tweets of its test split.
 
     `corpus` is the data version of tweet_corpus. `systems` has the models in the order in which they were compared,
-    `unigram` the baseline. `best` needs the fewest bits per character; `behind` are the others. `passed_over` says
-    which checkpoints were left out and why. `characters` is the number of those to be predicted.
+    `unigram` the baseline. `best` needs the fewest bits per character of the validation tweets; `behind` are the
+    others. `passed_over` says which checkpoints were left out and why. `characters` is the number of those to be
+    predicted.
     """
 
     corpus: str

@@ -9,7 +9,6 @@ chapter 13). The same tweets are drawn for every model, so that differences are 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,6 +29,7 @@ class Bootstrap:
         if count < 1:
             raise ValueError("there is nothing to draw from")
         self.count, self._draws, self._seed = count, draws, seed
+        self._times: np.ndarray | None = None
 
     def mean(self, values: Sequence[float], confidence: float = CONFIDENCE) -> Figure:
         """The mean of one value for each tweet."""
@@ -50,17 +50,22 @@ class Bootstrap:
 
     def _sums(self, values: np.ndarray) -> np.ndarray:
         """Over each drawn sample, (draws, columns) of values (tweets, columns)."""
+        if self._times is None:
+            self._times = self._drawn()
+        lots = np.array_split(self._times, -(-self._times.size // _AT_ONCE))
+        return np.concatenate([lot.astype(np.float64) @ values for lot in lots])
+
+    def _drawn(self) -> np.ndarray:
+        """How often each tweet is in each sample, uint8 (draws, count); drawn once, which takes seconds. No tweet is in
+        one more than 255 times: for that there would have to be as many tweets, and then it is likely once in 10^500.
+        """
         generator = np.random.default_rng(self._seed)
         shares = np.full(self.count, 1 / self.count)
-        sums, lot = [], max(1, _AT_ONCE // self.count)
+        times, lot = np.empty((self._draws, self.count), np.uint8), max(1, _AT_ONCE // self.count)
         for start in range(0, self._draws, lot):
-            sums.append(generator.multinomial(self.count, shares, min(lot, self._draws - start)) @ values)
-        return np.concatenate(sums)
-
-
-def bits_per_character(nats: Sequence[float], characters: Sequence[int]) -> float:
-    """Σ −log₂ p / Σ characters: tokenizers don't matter to it, whatever pieces p is a product of."""
-    return sum(nats) / math.log(2) / sum(characters)
+            some = times[start : start + lot]
+            some[:] = generator.multinomial(self.count, shares, len(some))
+        return times
 
 
 def distinct(texts: Sequence[str], length: int) -> float:

@@ -25,8 +25,9 @@ _CURVES = 0.72
 TITLE = "Completing tweets: an LSTM against transformers"
 MARKDOWN, PDF = "comparison.md", "comparison.pdf"
 
-_FIGURES = ("model", "bits per character", "perplexity", "next word, top 1", "top 3")
-_MODES = ("model", "mode", "ROUGE-1", "ROUGE-2", "ROUGE-L", "distinct-1", "distinct-2", "words")
+_FIGURES = ("model", "validation bits", "bits per character", "perplexity", "next word, top 1", "top 3")
+_ROUGES = ("model", "mode", "ROUGE-1", "ROUGE-2", "ROUGE-L")
+_WORDING = ("model", "mode", "distinct-1", "distinct-2", "words")
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,10 @@ def pictures(comparison: CompletionComparison) -> list[Shown]:
 
 
 def figures_table(comparison: CompletionComparison) -> str:
-    """The two tables of figures as Markdown."""
-    figures = _table(_FIGURES, _figure_rows(comparison))
-    return f"{figures}\n\n{_table(_MODES, _mode_rows(comparison))}"
+    """The tables of figures as Markdown."""
+    rouges, wording = _mode_rows(comparison)
+    tables = ((_FIGURES, _figure_rows(comparison)), (_ROUGES, rouges), (_WORDING, wording))
+    return "\n\n".join(_table(header, rows) for header, rows in tables)
 
 
 def examples_table(comparison: CompletionComparison) -> str:
@@ -114,7 +116,8 @@ def examples_table(comparison: CompletionComparison) -> str:
 
 
 def _markdown(comparison: CompletionComparison, shown: Sequence[Shown]) -> str:
-    parts = [f"# {TITLE}", escape(comparison.verdict), *_facts(comparison), "## Figures", figures_table(comparison)]
+    parts = [f"# {TITLE}", escape(comparison.verdict), *map(escape, _facts(comparison))]
+    parts += ["## Figures", figures_table(comparison)]
     parts += [escape(line) for line in _notes(comparison)]
     parts += [f"![{escape(one.alt)}]({one.name})\n\n*{escape(one.caption)}*" for one in shown]
     parts += ["## Completions", escape(_EXAMPLES_SAID), examples_table(comparison)]
@@ -126,12 +129,12 @@ def _blocks(comparison: CompletionComparison, shown: Sequence[Shown]) -> list[Bl
     blocks: list[Block] = [Paragraph(comparison.verdict, "lead")]
     blocks += [Paragraph(line) for line in _facts(comparison)]
     blocks.append(Heading("Figures"))
-    blocks.append(Table(_FIGURES, _figure_rows(comparison), (2.1, 2.0, 1.0, 1.9, 1.9), frozenset({1, 2, 3, 4}), strong))
-    mode_rows = _mode_rows(comparison)
-    strong_modes = frozenset(at for at, row in enumerate(mode_rows) if row[0] == comparison.best)
-    blocks.append(
-        Table(_MODES, mode_rows, (66, 43, 42, 42, 108, 48, 48, 32), frozenset({2, 3, 4, 5, 6, 7}), strong_modes)
-    )
+    shares = (80, 50, 92, 48, 98, 98)
+    blocks.append(Table(_FIGURES, _figure_rows(comparison), shares, frozenset(range(1, 6)), strong))
+    rouges, wording = _mode_rows(comparison)
+    strong_modes = frozenset(at for at, row in enumerate(rouges) if row[0] == comparison.best)
+    blocks.append(Table(_ROUGES, rouges, (80, 43, 106, 106, 106), frozenset({2, 3, 4}), strong_modes))
+    blocks.append(Table(_WORDING, wording, (80, 43, 106, 106, 106), frozenset({2, 3, 4}), strong_modes))
     blocks += [Paragraph(line, "small") for line in _notes(comparison)]
     first, rest = shown[:3], shown[3:]
     blocks.append(Heading("Pictures"))
@@ -175,8 +178,10 @@ def _notes(comparison: CompletionComparison) -> list[str]:
     """What each column means."""
     return [
         "Bits per character: −log₂ of the probability of what really followed, divided by its characters with the space"
-        " before them, without the mark at a tweet's end. It does not depend on how a model cuts texts into tokens, and"
-        " decides the comparison. Perplexity does: it is per token of the model's own tokenizer, and not comparable.",
+        " before them, without the mark at a tweet's end. It does not depend on how a model cuts texts into tokens."
+        f" Validation bits are those of {comparison.settings.validation_tweets:,} validation tweets, which choose the"
+        " best model; all else is of test tweets, which had no part in that. Perplexity is per token of the model's own"
+        " tokenizer, and not comparable.",
         "Next word: how often the likeliest word, by a beam search over tokens, is exactly the one that follows, or one"
         " of the three likeliest is. ROUGE is F1 by the package rouge_score without stemmer, which knows Latin letters"
         " and digits only. Distinct-n: different n-grams of all completions, divided by all of them.",
@@ -192,6 +197,7 @@ def _figure_rows(comparison: CompletionComparison) -> tuple[tuple[str, ...], ...
 def _figure_row(one: System) -> tuple[str, ...]:
     return (
         one.name,
+        f"{one.validation_bits_per_character.value:.3f}",
         _interval(one.bits_per_character, "{:.3f}"),
         f"{one.perplexity:,.1f}",
         _interval(one.next_word_top_1, "{:.1%}"),
@@ -199,21 +205,18 @@ def _figure_row(one: System) -> tuple[str, ...]:
     )
 
 
-def _mode_rows(comparison: CompletionComparison) -> tuple[tuple[str, ...], ...]:
-    return tuple(
-        (
-            one.name,
-            mode.mode,
-            f"{mode.rouge_1.value:.4f}",
-            f"{mode.rouge_2.value:.4f}",
-            _interval(mode.rouge_l, "{:.4f}"),
-            f"{mode.distinct_1:.3f}",
-            f"{mode.distinct_2:.3f}",
-            f"{mode.words:.1f}",
-        )
-        for one in comparison.systems
-        for mode in one.modes
+def _mode_rows(comparison: CompletionComparison) -> tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...]]:
+    """Of each model and mode: how like the truth its completions are, and what words they are made of."""
+    every = [(one.name, mode) for one in comparison.systems for mode in one.modes]
+    rouges = tuple(
+        (name, mode.mode, *(_interval(figure, "{:.4f}") for figure in (mode.rouge_1, mode.rouge_2, mode.rouge_l)))
+        for name, mode in every
     )
+    wording = tuple(
+        (name, mode.mode, f"{mode.distinct_1:.3f}", f"{mode.distinct_2:.3f}", f"{mode.words:.1f}")
+        for name, mode in every
+    )
+    return rouges, wording
 
 
 def _example_rows(example: Example) -> tuple[tuple[str, ...], ...]:

@@ -14,7 +14,7 @@ pytest.importorskip("rouge_score")
 pytest.importorskip("matplotlib")
 
 from assets.tweets import bpe, comparing, report
-from assets.tweets.comparing import Answers, Asked
+from assets.tweets.comparing import Answers, Asked, Samples
 from assets.tweets.comparison_document import CompletionComparison, Settings
 from assets.tweets.prefixes import cut
 from assets.tweets.unigram import Unigram
@@ -26,12 +26,17 @@ EPOCHS = ({"epoch": 1.0, "loss": 3.0, "val_loss": 3.1, "val_perplexity": 22.2, "
 
 
 def settings(count: int) -> Settings:
-    return Settings(tweets=count, seed=0, share=0.75, extra_words=3, temperature=0.8, top_p=0.9, sampling_seed=0)
+    return Settings(
+        tweets=count, validation_tweets=30, seed=0, share=0.75, extra_words=3, temperature=0.8, top_p=0.9,
+        sampling_seed=0,
+    )  # fmt: skip
 
 
-def answers(halves: list[tuple[str, str]], bits: float, texts: list[str], words: list[str]) -> Answers:
-    """Each continuation at `bits` per character, in tokens of two characters."""
+def answers(of: Samples, bits: float, texts: list[str], words: list[str], validation: float | None = None) -> Answers:
+    """Each continuation at `bits` per character (of validation tweets at others), in tokens of two characters."""
+    halves = of.test
     return Answers(
+        validation_nats=[len(after) * (validation or bits) * math.log(2) for _, after in of.validation],
         nats=[len(after) * bits * math.log(2) for _, after in halves],
         tokens=[max(1, len(after) // 2) for _, after in halves],
         completions={"greedy": texts, "sampling": [text[::-1] for text in texts]},
@@ -40,8 +45,9 @@ def answers(halves: list[tuple[str, str]], bits: float, texts: list[str], words:
 
 
 @pytest.fixture(scope="module")
-def halves(corpus: Any) -> list[tuple[str, str]]:
-    return comparing.sample(corpus.texts, corpus.splits, 50, seed=0)
+def samples(corpus: Any) -> Samples:
+    of = comparing.samples(corpus.texts, corpus.splits, 50, seed=0)
+    return Samples(of.test, of.validation[:30])
 
 
 @pytest.fixture(scope="module")
@@ -51,45 +57,46 @@ def unigram(corpus: Any, tokenizer_json: bytes) -> Unigram:
 
 
 @pytest.fixture(scope="module")
-def made(halves: list[tuple[str, str]], unigram: Unigram) -> CompletionComparison:
-    right = [after for _, after in halves]
+def made(samples: Samples, unigram: Unigram) -> CompletionComparison:
+    right = [after for _, after in samples.test]
     asked = [
-        Asked("lstm/a", "a" * 64, False, None, EPOCHS, answers(halves, 2.0, [" xyzzy qwfp"] * 50, ["x", "y", "z"])),
-        Asked("transformer/b", "b" * 64, True, "gpt", (), answers(halves, 3.0, right, ["x"])),
-        Asked("transformer/c", "c" * 64, False, "gpt", EPOCHS, answers(halves, 1.5, right, [])),
+        Asked("lstm/a", "a" * 64, False, None, EPOCHS, answers(samples, 2.0, [" xyzzy qwfp"] * 50, ["x", "y", "z"])),
+        Asked("transformer/b", "b" * 64, True, "gpt", (), answers(samples, 3.0, right, ["x"])),
+        Asked("transformer/c", "c" * 64, False, "gpt", EPOCHS, answers(samples, 1.5, right, [])),
     ]
     return comparing.compared(
-        halves, asked, unigram, corpus="d" * 64, settings=settings(50), passed_over=["lstm/old: gone"]
+        samples, asked, unigram, corpus="d" * 64, settings=settings(50), passed_over=["lstm/old: gone"]
     )
 
 
-def test_the_sample_is_of_the_test_split_and_follows_from_its_seed(corpus: Any) -> None:
-    one, same, other = (comparing.sample(corpus.texts, corpus.splits, 60, seed) for seed in (1, 1, 2))
-    assert one == same != other
-    tests = {text for text, split in zip(corpus.texts, corpus.splits, strict=True) if split == 2}
-    assert {before + after for before, after in one} <= tests
-    assert one[:30] == comparing.sample(corpus.texts, corpus.splits, 30, 1)  # a smaller sample is its beginning
-    whole = comparing.sample(corpus.texts, corpus.splits, 10_000, 1)
-    assert len(whole) == sum(cut(text) is not None for text in tests)
-    with pytest.raises(BadInput, match="test"):
-        comparing.sample(corpus.texts, [0] * len(corpus.texts), 5, 1)
+def test_samples_are_of_test_and_validation_and_follow_from_their_seed(corpus: Any) -> None:
+    one, same, other = (comparing.samples(corpus.texts, corpus.splits, 60, seed) for seed in (1, 1, 2))
+    assert one == same
+    assert one.test != other.test
+    less, whole = (comparing.samples(corpus.texts, corpus.splits, count, 1) for count in (30, 10_000))
+    parts = ((2, one.test, less.test, whole.test), (1, one.validation, less.validation, whole.validation))
+    for part, some, fewer, every in parts:
+        texts = {text for text, split in zip(corpus.texts, corpus.splits, strict=True) if split == part}
+        assert {before + after for before, after in some} <= texts
+        assert some[:30] == fewer  # a smaller sample is its beginning
+        assert len(every) == sum(cut(text) is not None for text in texts)
+    for lacking, name in ((2, "test"), (1, "validation")):
+        with pytest.raises(BadInput, match=f"for {name}"):
+            comparing.samples(corpus.texts, [0 if split == lacking else split for split in corpus.splits], 5, 1)
 
 
-def test_figures_by_hand(made: CompletionComparison, halves: list[tuple[str, str]]) -> None:
+def test_figures_by_hand(made: CompletionComparison, samples: Samples) -> None:
+    halves = samples.test
     lstm, plain, best = made.systems
     assert made.characters == sum(len(after) for _, after in halves)
     assert [one.bits_per_character.value for one in made.systems] == pytest.approx([2.0, 3.0, 1.5])
-    assert lstm.bits_gain is None
-    assert plain.bits_gain is not None
-    assert plain.bits_gain.value == pytest.approx(-1.0)
+    assert plain.validation_bits_per_character.value == pytest.approx(3.0)
     nats = sum(len(after) * 2.0 * math.log(2) for _, after in halves)
     assert lstm.perplexity == pytest.approx(math.exp(nats / lstm.tokens))
     assert lstm.modes[0].rouge_l.value == 0.0
     greedy, backwards = best.modes
     full = sum(any(char.isascii() and char.isalnum() for char in after) for _, after in halves) / len(halves)
     assert greedy.rouge_l.value == pytest.approx(full)  # of texts without a letter ROUGE finds nothing
-    assert greedy.rouge_l_gain is not None
-    assert greedy.rouge_l_gain.value == pytest.approx(full)
     assert backwards.rouge_l.value < 0.2  # reversed letters are hardly ever the same words
     assert greedy.words == pytest.approx(sum(len(after.split()) for _, after in halves) / 50)
     assert lstm.next_word_top_1.value == 0.0
@@ -99,19 +106,47 @@ def test_the_verdict_names_the_best_and_how_sure_that_is(made: CompletionCompari
     assert (made.best, made.best_checkpoint) == ("transformer/c", "c" * 64)
     assert [(one.name, one.apart) for one in made.behind] == [("lstm/a", True), ("transformer/b", True)]
     assert made.behind[0].bits.value == pytest.approx(0.5)
-    assert made.verdict.startswith("transformer/c predicts tweets best: 1.500 bits per character")
+    assert made.verdict.startswith("transformer/c predicts tweets best: it is chosen for the fewest bits per character")
+    assert "on 30 validation tweets. On 50 test tweets it needs 1.500 (1.500 to 1.500)." in made.verdict
+    assert "lstm/a needs 0.500 more (0.500 to 0.500)" in made.verdict
+    assert "frequency" not in made.verdict
     assert "beyond chance" in made.verdict
 
 
-def test_models_that_chance_may_tell_apart_are_said_to_be_close(
-    halves: list[tuple[str, str]], unigram: Unigram
-) -> None:
-    one = answers(halves, 2.0, [" x"] * 50, [])
+def test_models_that_chance_may_tell_apart_are_said_to_be_close(samples: Samples, unigram: Unigram) -> None:
+    one = answers(samples, 2.0, [" x"] * 50, [])
     other = one.model_copy(update={"nats": [n * (1.3 if at % 2 else 0.71) for at, n in enumerate(one.nats)]})
     asked = [Asked("lstm/a", "a", False, None, (), one), Asked("transformer/b", "b", False, None, (), other)]
-    made = comparing.compared(halves, asked, unigram, corpus="d", settings=settings(50))
+    made = comparing.compared(samples, asked, unigram, corpus="d", settings=settings(50))
     assert not made.behind[0].apart
     assert "chance explains it" in made.verdict
+
+
+def test_the_best_is_chosen_on_validation_whatever_the_test_tweets_say(samples: Samples, unigram: Unigram) -> None:
+    asked = [
+        Asked("lstm/a", "a", False, None, (), answers(samples, 1.5, [" x"] * 50, [], validation=2.5)),
+        Asked("transformer/b", "b", False, None, (), answers(samples, 2.0, [" x"] * 50, [], validation=1.75)),
+    ]
+    made = comparing.compared(samples, asked, unigram, corpus="d", settings=settings(50))
+    assert (made.best, made.best_checkpoint) == ("transformer/b", "b")
+    [other] = made.behind
+    assert (other.name, other.apart) == ("lstm/a", True)
+    assert other.bits.value == pytest.approx(-0.5)
+    assert "1.750, on 30 validation tweets" in made.verdict
+    assert "frequency" not in made.verdict
+    assert "lstm/a needs 0.500 fewer (0.500 to 0.500), beyond chance; but test tweets choose no model" in made.verdict
+
+
+def test_a_best_model_that_is_no_better_than_guessing_by_frequency_is_said_to_be_so(
+    samples: Samples, unigram: Unigram
+) -> None:
+    asked = [
+        Asked(name, "a", False, None, (), answers(samples, 9.0, [" x"] * 50, []))
+        for name in ("lstm/a", "transformer/b")
+    ]
+    made = comparing.compared(samples, asked, unigram, corpus="d", settings=settings(50))
+    assert made.unigram.validation_bits_per_character.value < 9
+    assert "Yet guessing by frequency alone needs no more" in made.verdict
 
 
 def test_a_unigram_model_is_a_distribution(unigram: Unigram, tokenizer_json: bytes) -> None:
@@ -152,6 +187,6 @@ def test_the_report_has_it_all(made: CompletionComparison, cache: Path) -> None:
     assert report.made(made, cache, CREATED).files == done.files
 
 
-def test_answers_come_back_from_where_they_are_kept(halves: list[tuple[str, str]]) -> None:
-    given = answers(halves, 2.0, [" x"] * 50, ["y"])
+def test_answers_come_back_from_where_they_are_kept(samples: Samples) -> None:
+    given = answers(samples, 2.0, [" x"] * 50, ["y"])
     assert Answers.model_validate_json(given.model_dump_json()) == given

@@ -5,12 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from assets.tweets.metrics import Bootstrap, bits_per_character, distinct, hits
-
-
-def test_bits_per_character_by_hand() -> None:
-    """Two texts of 4 and 6 characters with probabilities 1/16 and 1/64: 4 + 6 bits for 10 characters."""
-    assert bits_per_character([math.log(16), math.log(64)], [4, 6]) == pytest.approx(1.0)
+from assets.tweets.metrics import Bootstrap, distinct, hits
 
 
 def test_a_ratio_is_of_sums_and_not_a_mean_of_ratios() -> None:
