@@ -181,6 +181,14 @@ def test_gradients_are_clipped(problem: Any) -> None:
     assert clipped.epochs[0]["loss"] > free.epochs[0]["loss"]
 
 
+def test_bf16_is_what_a_gpu_gets_unless_told(problem: Any) -> None:
+    from resources.training.loop import Plan
+
+    said = [Plan(1, device).lightning_precision for device in ("cpu", "mps", "cuda", "cuda:1")]
+    assert said == ["32-true", "32-true", "bf16-mixed", "bf16-mixed"]
+    assert Plan(1, "cuda", precision="32-true").lightning_precision == "32-true"
+
+
 def test_bf16_trains_too(problem: Any) -> None:
     assert _fit(problem, epochs=4, precision="bf16-mixed").epochs[-1]["val_loss"] < 8
 
