@@ -10,7 +10,7 @@ from assets.sentiment.baseline import EVALUATION
 from assets.sentiment.recipe import PRODUCT
 from assets.sentiment.source import GROUP, OWNERS
 from dagster_project.partitions import sentiment_files
-from resources.errors import MissingArtifact, failures
+from resources.errors import BadInput, MissingArtifact, failures
 from resources.store.io_manager import ArtifactStore
 from resources.store.records import Record
 from resources.store.types import Checkpoint
@@ -43,6 +43,12 @@ def sentiment_champion(
 ) -> dg.MaterializeResult:
     with failures():
         baseline = baseline_evaluation(sentiment_baseline)
+        if baseline.data_version != sentiment_evaluation.data_version:
+            raise BadInput(
+                f"The baseline and the network of {context.partition_key} were judged by different versions of its"
+                " dataset: whether the network beats the baseline is not known.",
+                "Run the job sentiment for this file again.",
+            )
         evaluations = {each.model: each for each in (baseline, sentiment_evaluation)}
 
         def find(digest: str) -> Record:

@@ -110,11 +110,11 @@ def judged(
     assert isinstance(card, Card), "checkpoints of training products carry a card of their kind"
     asset = asset or f"{product}_checkpoint"
     if card.data_version != version:
-        again = f"--preset {context.partition_key}" if partition is None else partition
+        command = f"Train it again: scriptorium train {product} --preset {context.partition_key}"
         raise BadInput(
             f"{titled(asset, context.partition_key)} learned from another dataset ({card.data_version[:12]}) than there"
             f" is now ({version[:12]}).",
-            f"Train it again: scriptorium train {product} {again}",
+            command if partition is None else f"Run the job {product} for {partition} again.",
         )
     made = records.versions(context.instance, dg.AssetKey(asset), context.partition_key)
     runs = [mlflow_run(record) for record in made if record.digest == digest]

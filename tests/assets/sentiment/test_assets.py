@@ -2,10 +2,10 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import numpy as np
@@ -15,37 +15,22 @@ pytest.importorskip("torch")
 pytest.importorskip("lightning")
 pytest.importorskip("transformers")
 
-from assets.sentiment import checkpoint as checkpoint_module
-from assets.sentiment import dataset as dataset_module
 from assets.sentiment import pooled, predicting
-from assets.sentiment.baseline import sentiment_baseline
 from assets.sentiment.card import SentimentCard, StartedFrom
-from assets.sentiment.champion import sentiment_champion
-from assets.sentiment.checkpoint import sentiment_checkpoint
-from assets.sentiment.dataset import sentiment_dataset
-from assets.sentiment.evaluation import sentiment_evaluation
 from assets.sentiment.parts import parts
-from assets.sentiment.pooled import sentiment_pooled_champion
-from assets.sentiment.predictions import sentiment_predictions
-from assets.sentiment.source import sentiment_file, sentiment_questions
+from jobs.sentiment import CHAIN
 from resources.errors import MissingArtifact
-from resources.intake.batches import Batches, take_in
-from resources.intake.files import Names
-from resources.intake.sentiment import sentiment_intake
 from resources.store import records
-from resources.store.io_manager import ArtifactIOManager, ArtifactStore
 from resources.store.types import Checkpoint
 from resources.text.tweets import cleaned
-from resources.tracking import Tracking
 from resources.training.documents import Evaluation
-from resources.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from tests.assets.sentiment.conftest import Desk, Failure
 
 pytestmark = pytest.mark.train
 
-CHAIN = [sentiment_dataset, sentiment_baseline, sentiment_checkpoint, sentiment_evaluation, sentiment_champion]
-NAMES = [asset.key.to_user_string() for asset in CHAIN]
-ASSETS = [sentiment_file, sentiment_questions, *CHAIN, sentiment_pooled_champion, sentiment_predictions]
-TEXTS = Names(taken=frozenset({".csv", ".tsv", ".txt"}), never=frozenset())
+NAMES = [f"sentiment_{part}" for part in CHAIN]
 PRESETS = """
 learns:
   description: Learns the made-up tweets in seconds
@@ -67,89 +52,12 @@ stuck:
 """
 
 
-class Desk:
-    """The assets over a real instance, store and library in a temporary folder."""
-
-    def __init__(self, folder: Path, instance: dg.DagsterInstance) -> None:
-        self.folder, self.library, self.instance = folder, folder / "library", instance
-        self.store = ArtifactStore(root=str(folder / "store"), library=str(self.library))
-        cache = str(folder / "cache")
-        self.resources = {
-            "store": self.store,
-            "io_manager": ArtifactIOManager(store=self.store),
-            "trainer": Trainer(store=self.store, device_setting="cpu", cache=cache, offline=True),
-            "tracking": Tracking(uri=f"sqlite:///{folder}/mlflow.db", artifacts=str(folder / "mlflow"), enabled=False),
-        }
-
-    def take_in(self, path: Path) -> str:
-        """Take a labelled file in, as the inbox does; its partition."""
-        with sentiment_intake(self.instance, self.folder / "intake.sqlite") as intake:
-            taken = intake.take_in(path)
-        assert taken.event is not None
-        self.instance.add_dynamic_partitions("sentiment_files", [taken.key])
-        self.instance.report_runless_asset_event(taken.event)
-        return taken.key
-
-    def ask(self, *paths: Path) -> str:
-        """Take files of texts in; their partition."""
-        asked = Batches("sentiment_questions", "sentiment_batches", TEXTS, "sentiment_predict")
-        taken = take_in(self.instance, asked, paths)
-        assert taken.key is not None
-        assert taken.event is not None
-        self.instance.add_dynamic_partitions("sentiment_batches", [taken.key])
-        self.instance.report_runless_asset_event(taken.event)
-        return taken.key
-
-    def make(self, *assets: str, partition: str | None = None, **config: Any) -> dg.ExecuteInProcessResult:
-        """One run of these assets; `config` is by asset."""
-        return dg.materialize(
-            ASSETS,
-            instance=self.instance,
-            resources=self.resources,
-            selection=list(assets),
-            partition_key=partition,
-            run_config={"ops": {asset: {"config": given} for asset, given in config.items()}} if config else None,
-            raise_on_error=False,
-        )
-
-    def made(self, *assets: str, partition: str | None = None, **config: Any) -> dict[str, dict[str, Any]]:
-        """The metadata of what was made, by asset; the run must succeed."""
-        result = self.make(*assets, partition=partition, **config)
-        assert result.success, [event.step_failure_data for event in result.all_events if event.is_step_failure]
-        told = {}
-        for asset in assets:
-            (materialization,) = result.asset_materializations_for_node(asset)
-            told[asset] = {name: value.value for name, value in materialization.metadata.items()}
-        return told
-
-    def value(self, asset: str, partition: str | None = None) -> Any:
-        record = records.latest(self.instance, dg.AssetKey(asset), partition)
-        assert record is not None
-        return self.store.load(record)
-
-
 @pytest.fixture
-def desk(tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    (presets := tmp_path / "presets.yaml").write_text(PRESETS.format(base=tiny_base))
-    for module in (dataset_module, checkpoint_module):
-        monkeypatch.setattr(module, "PRESETS", presets)
-    (tmp_path / "dagster").mkdir()
-    with dg.DagsterInstance.local_temp(str(tmp_path / "dagster"), {"telemetry": {"enabled": False}}) as instance:
-        yield Desk(tmp_path, instance)
+def desk(make_desk: Callable[[str], "Desk"]) -> "Desk":
+    return make_desk(PRESETS)
 
 
-@pytest.fixture
-def failure() -> Callable[[dg.ExecuteInProcessResult], str]:
-    def read(result: dg.ExecuteInProcessResult) -> str:
-        (event,) = [event for event in result.all_events if event.is_step_failure]
-        data = event.step_failure_data.user_failure_data
-        assert data is not None, event.step_failure_data.error
-        return str(data.description)
-
-    return read
-
-
-def test_one_run_makes_a_champion_of_a_dropped_file(desk: Desk, make_tweets: ModuleType) -> None:
+def test_one_run_makes_a_champion_of_a_dropped_file(desk: "Desk", make_tweets: ModuleType) -> None:
     key = desk.take_in(make_tweets.write(desk.folder / "tweets.csv", "sentiment140", 1500))
     told = desk.made(*NAMES, partition=key)
 
@@ -205,7 +113,7 @@ def test_one_run_makes_a_champion_of_a_dropped_file(desk: Desk, make_tweets: Mod
     assert predicting.probabilities(desk.value("sentiment_champion", key), texts) == pytest.approx(shares, abs=1e-6)
 
 
-def test_an_evaluation_is_what_the_stored_checkpoint_answers(desk: Desk, make_tweets: ModuleType) -> None:
+def test_an_evaluation_is_what_the_stored_checkpoint_answers(desk: "Desk", make_tweets: ModuleType) -> None:
     key = desk.take_in(make_tweets.write(desk.folder / "tweets.csv", "words", 900))
     desk.made(*NAMES[:4], partition=key)
     validation = parts(desk.value("sentiment_dataset", key))["validation"]
@@ -230,14 +138,14 @@ def test_an_evaluation_is_what_the_stored_checkpoint_answers(desk: Desk, make_tw
     assert baseline.weights["words_idf"].numel() == len(terms["words"])
 
 
-def test_the_same_file_gives_the_same_bytes(desk: Desk, make_tweets: ModuleType) -> None:
+def test_the_same_file_gives_the_same_bytes(desk: "Desk", make_tweets: ModuleType) -> None:
     key = desk.take_in(make_tweets.write(desk.folder / "tweets.csv", "signs", 600))
     desk.made("sentiment_dataset", partition=key)
     digests = {desk.made("sentiment_baseline", partition=key)["sentiment_baseline"]["digest"] for _ in range(2)}
     assert len(digests) == 1
 
 
-def test_a_baseline_that_no_network_beats_is_champion(desk: Desk, make_tweets: ModuleType) -> None:
+def test_a_baseline_that_no_network_beats_is_champion(desk: "Desk", make_tweets: ModuleType) -> None:
     key = desk.take_in(make_tweets.write(desk.folder / "tweets.csv", "words", 900))
     result = desk.make(*NAMES, partition=key, sentiment_dataset={"preset": "stuck"})
     assert result.success
@@ -254,8 +162,28 @@ def test_a_baseline_that_no_network_beats_is_champion(desk: Desk, make_tweets: M
     assert stored.checkpoint == baseline.digest == crowned.metadata["checkpoint"].value
 
 
+def test_a_champion_is_chosen_on_one_version_of_a_dataset(
+    desk: "Desk", make_tweets: ModuleType, failure: "Failure"
+) -> None:
+    key = desk.take_in(make_tweets.write(desk.folder / "tweets.csv", "words", 900))
+    divided: dict[str, Any] = {"sentiment_dataset": {"preset": "stuck"}}
+    first = desk.made(*NAMES, partition=key, **divided)["sentiment_champion"]
+    divided["sentiment_dataset"]["seed"] = 1
+    desk.made("sentiment_dataset", partition=key, **divided)
+    told = failure(desk.make("sentiment_evaluation", partition=key))
+    assert "learned from another dataset" in told
+    assert f"Run the job sentiment for {key} again." in told
+    desk.made("sentiment_checkpoint", "sentiment_evaluation", partition=key)
+    # Without the baseline a network would have nothing to beat.
+    assert "different versions of its dataset" in failure(desk.make("sentiment_champion", partition=key))
+    second = desk.made("sentiment_baseline", "sentiment_champion", partition=key)["sentiment_champion"]
+    assert second["champion"] == "tfidf"
+    assert second["checkpoint"] != first["checkpoint"]
+    assert "tfidf is dethroned: it was champion of data version" in second["verdict"]
+
+
 def test_answers_that_are_no_numbers_stop_the_run(
-    desk: Desk, make_tweets: ModuleType, monkeypatch: pytest.MonkeyPatch
+    desk: "Desk", make_tweets: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from assets.sentiment import judging
 
@@ -278,7 +206,7 @@ def test_answers_that_are_no_numbers_stop_the_run(
 
 
 def test_predictions_by_another_checkpoint_lie_beside_the_champion_s(
-    desk: Desk, make_tweets: ModuleType, failure: Callable[[dg.ExecuteInProcessResult], str]
+    desk: "Desk", make_tweets: ModuleType, failure: "Failure"
 ) -> None:
     (texts := desk.folder / "new.txt").write_text("what a lovely day\n\n\x01\n")
     batch = desk.ask(texts)
@@ -304,7 +232,7 @@ def test_predictions_by_another_checkpoint_lie_beside_the_champion_s(
 
 
 def test_the_pooled_champion_is_the_best_on_tweets_that_none_has_learned_from(
-    desk: Desk, make_tweets: ModuleType, failure: Callable[[dg.ExecuteInProcessResult], str]
+    desk: "Desk", make_tweets: ModuleType, failure: "Failure"
 ) -> None:
     unnamed = failure(desk.make("sentiment_pooled_champion"))
     assert "SCRIPTORIUM_SENTIMENT_VALIDATION" in unnamed
@@ -356,7 +284,7 @@ def test_the_pooled_champion_is_the_best_on_tweets_that_none_has_learned_from(
     assert fewer["candidates"] == 1
 
 
-def test_what_an_earlier_file_taught_counts_as_learned(desk: Desk, make_tweets: ModuleType) -> None:
+def test_what_an_earlier_file_taught_counts_as_learned(desk: "Desk", make_tweets: ModuleType) -> None:
     keys = {}
     for seed, name in enumerate(("first", "second")):
         key = keys[name] = desk.take_in(make_tweets.write(desk.folder / f"{name}.csv", "words", 700, seed=seed))

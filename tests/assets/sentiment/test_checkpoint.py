@@ -2,10 +2,10 @@
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
@@ -14,21 +14,15 @@ pytest.importorskip("torch")
 pytest.importorskip("lightning")
 pytest.importorskip("transformers")
 
-from assets.sentiment import checkpoint as checkpoint_module
 from assets.sentiment import choosing, network
-from assets.sentiment import dataset as dataset_module
 from assets.sentiment.card import SentimentCard, StartedFrom
-from assets.sentiment.checkpoint import sentiment_checkpoint
-from assets.sentiment.dataset import sentiment_dataset
 from assets.sentiment.module import SentimentModule
-from assets.sentiment.source import sentiment_file
 from resources.errors import BadInput
-from resources.intake.sentiment import sentiment_intake
 from resources.store import records
-from resources.store.io_manager import ArtifactIOManager, ArtifactStore
 from resources.store.types import Checkpoint
-from resources.tracking import Tracking
-from resources.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from tests.assets.sentiment.conftest import Desk, Failure
 
 pytestmark = pytest.mark.train
 
@@ -43,50 +37,28 @@ quick:
   learning_rate: 3.0e-3
   head_learning_rate: 3.0e-3
 """
-Failure = Callable[[dg.ExecuteInProcessResult], str]
 
 
 class Bench:
-    """Dataset and checkpoint over a real instance, store and library in a temporary folder."""
+    """Datasets and checkpoints, made at a desk."""
 
-    def __init__(self, folder: Path, instance: dg.DagsterInstance) -> None:
-        self.folder, self.library, self.instance = folder, folder / "library", instance
-        self.store = ArtifactStore(root=str(folder / "store"), library=str(self.library))
-        cache = str(folder / "cache")
-        self.resources = {
-            "store": self.store,
-            "io_manager": ArtifactIOManager(store=self.store),
-            "trainer": Trainer(store=self.store, device_setting="cpu", cache=cache, offline=True),
-            "tracking": Tracking(uri=f"sqlite:///{folder}/mlflow.db", artifacts=str(folder / "mlflow"), enabled=False),
-        }
+    def __init__(self, desk: "Desk") -> None:
+        self.desk, self.folder, self.library = desk, desk.folder, desk.library
+        self.store, self.instance = desk.store, desk.instance
 
     def dataset(self, path: Path) -> str:
         """Take a file in and make its dataset; its partition."""
-        with sentiment_intake(self.instance, self.folder / "intake.sqlite") as intake:
-            taken = intake.take_in(path)
-        assert taken.event is not None
-        self.instance.add_dynamic_partitions("sentiment_files", [taken.key])
-        self.instance.report_runless_asset_event(taken.event)
-        assert self.run("sentiment_dataset", taken.key).success
-        return taken.key
+        key = self.desk.take_in(path)
+        self.desk.made("sentiment_dataset", partition=key)
+        return key
 
     def run(self, asset: str, partition: str, **config: Any) -> dg.ExecuteInProcessResult:
-        return dg.materialize(
-            [sentiment_file, sentiment_dataset, sentiment_checkpoint],
-            instance=self.instance,
-            resources=self.resources,
-            selection=[asset],
-            partition_key=partition,
-            run_config={"ops": {asset: {"config": config}}} if config else None,
-            raise_on_error=False,
-        )
+        return self.desk.make(asset, partition=partition, **({asset: config} if config else {}))
 
     def train(self, partition: str, **config: Any) -> dict[str, Any]:
         """The metadata of the checkpoint that was made; the run must succeed."""
-        result = self.run("sentiment_checkpoint", partition, **config)
-        assert result.success, [event.step_failure_data for event in result.all_events if event.is_step_failure]
-        (materialization,) = result.asset_materializations_for_node("sentiment_checkpoint")
-        return {name: value.value for name, value in materialization.metadata.items()}
+        given = {"sentiment_checkpoint": config} if config else {}
+        return self.desk.made("sentiment_checkpoint", partition=partition, **given)["sentiment_checkpoint"]
 
     def checkpoint(self, partition: str) -> tuple[Checkpoint, SentimentCard, str]:
         """The newest one, its card and its digest."""
@@ -106,31 +78,15 @@ def base(tmp_path: Path, tiny_base: Path) -> Path:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    (presets := tmp_path / "presets.yaml").write_text(PRESETS.format(base=base))
-    for module in (dataset_module, checkpoint_module):
-        monkeypatch.setattr(module, "PRESETS", presets)
+def bench(base: Path, make_desk: Callable[..., "Desk"], monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr("resources.training.loop._STATE_SHARE", 0)  # these epochs are shorter than a save
-    (tmp_path / "dagster").mkdir()
-    with dg.DagsterInstance.local_temp(str(tmp_path / "dagster"), {"telemetry": {"enabled": False}}) as instance:
-        yield Bench(tmp_path, instance)
+    return Bench(make_desk(PRESETS, base))
 
 
 @pytest.fixture
 def files(make_tweets: ModuleType, tmp_path: Path) -> list[Path]:
     """Two files of made-up tweets."""
     return [make_tweets.write(tmp_path / f"{name}.csv", "words", 400, seed) for seed, name in enumerate(("one", "two"))]
-
-
-@pytest.fixture
-def failure() -> Failure:
-    def read(result: dg.ExecuteInProcessResult) -> str:
-        (event,) = [event for event in result.all_events if event.is_step_failure]
-        data = event.step_failure_data.user_failure_data
-        assert data is not None, event.step_failure_data.error
-        return str(data.description)
-
-    return read
 
 
 def test_a_file_becomes_a_checkpoint_that_needs_nothing_else(bench: Bench, files: list[Path]) -> None:
@@ -241,7 +197,7 @@ def test_every_file_starts_from_the_base_unless_told(bench: Bench, files: list[P
     assert bench.checkpoint(two)[2] == alone
 
 
-def test_a_start_that_is_none_is_refused(bench: Bench, files: list[Path], failure: Failure) -> None:
+def test_a_start_that_is_none_is_refused(bench: Bench, files: list[Path], failure: "Failure") -> None:
     one, two = (bench.dataset(file) for file in files)
     told = failure(bench.run("sentiment_checkpoint", one, start_from="nobody"))
     assert "There is no checkpoint of 'nobody' to start from. No other file has one yet." in told
@@ -251,7 +207,9 @@ def test_a_start_that_is_none_is_refused(bench: Bench, files: list[Path], failur
     assert not (bench.library / "sentiment" / one).exists()
 
 
-def test_another_base_is_refused(bench: Bench, files: list[Path], base: Path, failure: Failure, tmp_path: Path) -> None:
+def test_another_base_is_refused(
+    bench: Bench, files: list[Path], base: Path, failure: "Failure", tmp_path: Path
+) -> None:
     one, two = (bench.dataset(file) for file in files)
     assert "tokenized for" in failure(bench.run("sentiment_checkpoint", one, base="someone/else"))
     assert "not 8" in failure(bench.run("sentiment_checkpoint", one, max_length=8))
@@ -265,7 +223,7 @@ def test_another_base_is_refused(bench: Bench, files: list[Path], base: Path, fa
 
 
 def test_a_start_from_tweets_that_were_divided_otherwise_is_refused(
-    bench: Bench, files: list[Path], failure: Failure
+    bench: Bench, files: list[Path], failure: "Failure"
 ) -> None:
     """What the earlier file taught could else be among what the later one is judged by."""
     one, two = (bench.dataset(file) for file in files)

@@ -2,10 +2,10 @@
 
 import csv
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pytest
@@ -23,6 +23,9 @@ from resources.store.types import Tensors
 from resources.text import pretrained
 from resources.text.tweets import TEST, TRAIN, VALIDATION
 from resources.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from tests.assets.sentiment.conftest import Failure
 
 pytestmark = pytest.mark.train
 
@@ -85,17 +88,6 @@ def home() -> Iterator[Home]:
         (folder := Path(name) / "dagster").mkdir()
         with dg.DagsterInstance.local_temp(str(folder), {"telemetry": {"enabled": False}}) as instance:
             yield Home(Path(name), instance)
-
-
-@pytest.fixture
-def failure() -> Callable[[dg.ExecuteInProcessResult], str]:
-    def read(result: dg.ExecuteInProcessResult) -> str:
-        (event,) = [event for event in result.all_events if event.is_step_failure]
-        data = event.step_failure_data.user_failure_data
-        assert data is not None, event.step_failure_data.error
-        return str(data.description)
-
-    return read
 
 
 def test_from_a_file_to_tensors(home: Home, make_tweets: ModuleType, tmp_path: Path) -> None:
@@ -162,7 +154,7 @@ def test_order_and_encoding_of_the_file_make_no_difference(home: Home, make_twee
     assert first["file_digest"] != second["file_digest"]
     assert home.made(one, seed=1)["digest"] != first["digest"]
     assert home.made(one, limit=400)["rows_used"] == 400
-    assert home.made(one, preset="head")["preset"] == "head"
+    assert home.made(one, preset="lora")["preset"] == "lora"
 
 
 def test_without_a_preset_that_of_the_machine_is_taken(home: Home, make_tweets: ModuleType, tmp_path: Path) -> None:
@@ -184,9 +176,7 @@ def test_uneven_classes_are_a_warning(home: Home, tmp_path: Path) -> None:
     assert check.metadata["smaller_share"].value == pytest.approx(1 / 9)
 
 
-def test_an_ambiguous_file_says_what_to_set_and_then_goes_on(
-    home: Home, tmp_path: Path, failure: Callable[[dg.ExecuteInProcessResult], str]
-) -> None:
+def test_an_ambiguous_file_says_what_to_set_and_then_goes_on(home: Home, tmp_path: Path, failure: "Failure") -> None:
     lines = [f"what a day number {n} it was,{n % 3}" for n in range(600)]
     (tmp_path / "three.csv").write_text("text,label\n" + "\n".join(lines))
     partition = home.drop(tmp_path / "three.csv")
@@ -224,7 +214,7 @@ def test_what_can_not_be_done_is_said(
     home: Home,
     make_tweets: ModuleType,
     tmp_path: Path,
-    failure: Callable[[dg.ExecuteInProcessResult], str],
+    failure: "Failure",
     config: dict[str, Any],
     said: str,
 ) -> None:
@@ -233,7 +223,7 @@ def test_what_can_not_be_done_is_said(
 
 
 def test_a_file_that_is_gone_or_another_one_stops_the_run(
-    home: Home, make_tweets: ModuleType, tmp_path: Path, failure: Callable[[dg.ExecuteInProcessResult], str]
+    home: Home, make_tweets: ModuleType, tmp_path: Path, failure: "Failure"
 ) -> None:
     file = make_tweets.write(tmp_path / "w.csv", "words", 400)
     partition = home.drop(file)
@@ -250,6 +240,6 @@ def test_a_file_that_is_gone_or_another_one_stops_the_run(
     assert home.made(partition)["file"] == "copy.csv"
 
 
-def test_a_key_that_was_never_taken_in(home: Home, failure: Callable[[dg.ExecuteInProcessResult], str]) -> None:
+def test_a_key_that_was_never_taken_in(home: Home, failure: "Failure") -> None:
     home.instance.add_dynamic_partitions("sentiment_files", ["nothing~0"])
     assert 'No file was ever taken in as "nothing~0"' in failure(home.make("nothing~0"))
