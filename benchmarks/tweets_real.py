@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 
 from assets.tweets import bpe, reading, token_rows
-from assets.tweets.lstm_generation import token_nll
+from assets.tweets.language_models import LstmLanguageModel, Row
 from assets.tweets.lstm_recipe import LstmRecipe
 from assets.tweets.lstm_training import finish, nats_per_token, network_of, prepare
 from resources.store.types import Checkpoint
@@ -76,8 +76,8 @@ def lstm_figures(checkpoint: Checkpoint, tokens: dict[str, Any], test: Sequence[
     for split in ("validation", "test"):
         rows, used = (tokens[f"{split}_{part}"].to(device) for part in ("rows", "used"))
         figures[f"{split}_perplexity"] = math.exp(nats_per_token(network, rows, used, 64))
-    ids = bpe.encode(bpe.load(token_rows.tokenizer_of(tokens)), test)
-    nats = sum(float(each[:-1].sum()) for each in token_nll(network, ids))
+    model = LstmLanguageModel(network, bpe.load(token_rows.tokenizer_of(tokens)))
+    nats = sum(sum(each) for each in model.nll([Row(ids, 0) for ids in model.encode(test)]))
     figures["test_bits_per_character"] = nats / math.log(2) / sum(map(len, test))
     return figures
 

@@ -48,8 +48,11 @@ class LanguageModel(ABC):
     """
 
     vocabulary: int
+    begin: int
+    """The mark before every tweet."""
     begins_word: Tensor
     ends_word: Tensor
+    scorer: scoring.Scorer
 
     @abstractmethod
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
@@ -58,10 +61,6 @@ class LanguageModel(ABC):
     @abstractmethod
     def decode(self, rows: Sequence[Sequence[int]]) -> list[str]:
         """The text of each row of tokens."""
-
-    @abstractmethod
-    def nll(self, rows: Sequence[Row], told: Callable[[int], object] = lambda done: None) -> list[list[float]]:
-        """−log p in nats of each token after a row's prefix, given all before it. The end of the tweet is none."""
 
     @abstractmethod
     def read(self, prefixes: Sequence[Sequence[int]]) -> tuple[Tensor, Any]:
@@ -96,6 +95,13 @@ class LanguageModel(ABC):
         prefixes = self.encode([before for before, _ in halves])
         return [Row(whole, _common(whole, prefix)) for whole, prefix in zip(wholes, prefixes, strict=True)]
 
+    def nll(self, rows: Sequence[Row], told: Callable[[int], object] = lambda done: None) -> list[list[float]]:
+        """−log p in nats of each token after a row's prefix, given all before it. The end of the tweet is none. `told`
+        gets the number of rows done.
+        """
+        whole = [[self.begin, *row.ids] for row in rows]
+        return scoring.row_nll(self.scorer, whole, [row.given + 1 for row in rows], told)
+
     def complete(
         self,
         prefixes: Sequence[str],
@@ -121,13 +127,28 @@ class LanguageModel(ABC):
         made = self._generate(given, most_words, most, sampling, told)
         before = self.decode(given)
         whole = self.decode([[*ids, *more] for ids, more in zip(given, made, strict=True)])
-        continued = []
-        for start, text, words in zip(before, whole, most_words, strict=True):
-            line = (text[len(start) :].splitlines() or [""])[0]
-            joined = line[:1].strip() != "" and start != ""  # it goes on within the prefix's last word
-            kept = " ".join(tweets.cleaned(line).split()[:words])
-            continued.append(kept if joined or not kept else f" {kept}")
-        return continued
+        lines = [(text[len(start) :].splitlines() or [""])[0] for start, text in zip(before, whole, strict=True)]
+        return [_continued(*each) for each in zip(before, lines, most_words, strict=True)]
+
+
+class LstmScorer:
+    """A `TweetLSTM` as `scoring.py` asks networks."""
+
+    context: int | None = None  # its state may go on for ever
+
+    def __init__(self, network: TweetLSTM) -> None:
+        self.network, self.vocabulary = network, network.vocabulary
+
+    @property
+    def device(self) -> str:
+        return str(self.network.embedding.weight.device)
+
+    def hidden(self, ids: Tensor) -> Tensor:
+        hidden: Tensor = self.network(ids)[0]
+        return hidden
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        return self.network.logits(hidden)
 
 
 class LstmLanguageModel(LanguageModel):
@@ -135,7 +156,7 @@ class LstmLanguageModel(LanguageModel):
 
     def __init__(self, network: TweetLSTM, tokenizer: Any) -> None:
         self.network, self.tokenizer = network.eval(), tokenizer
-        self.vocabulary = network.vocabulary
+        self.vocabulary, self.begin, self.scorer = network.vocabulary, bpe.END, LstmScorer(network)
         device = network.embedding.weight.device
         pieces = [str(tokenizer.id_to_token(i)) for i in range(tokenizer.get_vocab_size())]
         self.begins_word = _mask([piece.startswith(_BLANKS) for piece in pieces], self.vocabulary).to(device)
@@ -147,11 +168,6 @@ class LstmLanguageModel(LanguageModel):
 
     def decode(self, rows: Sequence[Sequence[int]]) -> list[str]:
         return [bpe.decode(self.tokenizer, row) for row in rows]
-
-    def nll(self, rows: Sequence[Row], told: Callable[[int], object] = lambda done: None) -> list[list[float]]:
-        found = lstm_generation.token_nll(self.network, [row.ids for row in rows])
-        told(len(rows))
-        return [nll[row.given : -1].tolist() for nll, row in zip(found, rows, strict=True)]  # the last is the mark's
 
     def read(self, prefixes: Sequence[Sequence[int]]) -> tuple[Tensor, Any]:
         return lstm_generation.read(self.network, prefixes)
@@ -183,8 +199,8 @@ class TransformerLanguageModel(LanguageModel):
         pieces = [str(piece) for piece in self.tokenizer.convert_ids_to_tokens(list(range(len(self.tokenizer))))]
         lines = [i for i, piece in enumerate(pieces) if any(mark in piece for mark in _LINE_ENDS)]
         begin, end = causal.begin_id(self.tokenizer), causal.end_id(self.tokenizer)
-        self.model = TransformerModel(loaded.model, begin, end, lines)
-        self.vocabulary = self.model.vocabulary
+        self.model = self.scorer = TransformerModel(loaded.model, begin, end, lines)
+        self.vocabulary, self.begin = self.model.vocabulary, begin
         self.begins_word = _mask([piece.startswith(_BLANKS) for piece in pieces], self.vocabulary).to(self.model.device)
         self.ends_word = self.begins_word.clone()
         self.ends_word[[*self.tokenizer.all_special_ids, *self.model.ends]] = True
@@ -198,10 +214,6 @@ class TransformerLanguageModel(LanguageModel):
             str(self.tokenizer.decode(row, skip_special_tokens=True, clean_up_tokenization_spaces=False))
             for row in rows
         ]
-
-    def nll(self, rows: Sequence[Row], told: Callable[[int], object] = lambda done: None) -> list[list[float]]:
-        whole = [[self.model.begin, *row.ids] for row in rows]
-        return scoring.row_nll(self.model, whole, [row.given + 1 for row in rows], told)
 
     def tweet_nll(self, texts: Sequence[str]) -> list[list[float]]:
         """−log p in nats of each token of whole tweets, and last of the mark that ends each; the mark that begins it is
@@ -247,6 +259,18 @@ def of_checkpoint(checkpoint: Checkpoint, device: str) -> LanguageModel:
         content = tokenizer if isinstance(tokenizer, bytes) else tokenizer.read_bytes()
         return LstmLanguageModel(network_of(checkpoint, device), bpe.load(content))
     raise BadInput(f"The checkpoint's card is a {type(card).__name__}.", "Choose a checkpoint of tweets.")
+
+
+def _continued(before: str, line: str, words: int) -> str:
+    """At most so many words of `line`, cleaned, with a space before them unless they go on within the last word of
+    `before`. They are cleaned together with it, since "@" and "somebody" are a name only when joined.
+    """
+    last = "" if line[:1].strip() == "" else before.rpartition(" ")[2]
+    text = tweets.cleaned(last + line)
+    # Where that word has become a placeholder as a whole, `before` can't take it back: what was added is left out.
+    text = text[len(last) :] if text.startswith(last) else f" {text.partition(' ')[2]}"
+    kept = " ".join(text.split()[:words])
+    return kept if not kept or (last and text[:1].strip()) else f" {kept}"
 
 
 def _mask(values: Sequence[bool], vocabulary: int) -> Tensor:

@@ -1,7 +1,7 @@
-"""Using a trained `TweetLSTM`: what comes next, whole completions, and how likely given tweets are.
+"""Using a trained `TweetLSTM`: what comes next, and whole completions.
 
-Belongs here: these, for many tweets at once. Does not belong here: texts (`bpe.py`), scores (`lstm_module.py` and the
-comparison). Pure: torch; transformers for sampling.
+Belongs here: these, for many tweets at once. Does not belong here: texts (`bpe.py`), how likely given tweets are
+(`scoring.py`). Pure: torch; transformers for sampling.
 
 Models are in `eval` mode. Tweets and prefixes are ids without the end mark; the one before them is added here. Prefixes
 of unequal length are filled up on the right and their filling is never read, so that a prefix's neighbours don't matter
@@ -60,8 +60,8 @@ def generate(
 ) -> list[list[int]]:
     """The continuation of each prefix, without the end mark: up to it, or to `most` tokens (of all, or of each).
 
-    Greedy without `sampling`. The random numbers of a prefix depend on the seed and its place among `prefixes` alone,
-    not on the batches.
+    Greedy without `sampling`. The random numbers of a prefix depend on the seed, its place among `prefixes` and the
+    highest limit alone, not on the batches.
     """
     limits = [most] * len(prefixes) if isinstance(most, int) else list(most)
     if len(limits) != len(prefixes):
@@ -75,25 +75,6 @@ def generate(
         of_batch = None if noise is None else noise[some]
         continued += _generated(model, prefixes[some], limits[some], sampling, of_batch)
     return continued
-
-
-@torch.inference_mode()
-def token_nll(model: TweetLSTM, tweets: Sequence[Ids], batch_size: int = 64) -> list[Tensor]:
-    """Negative log-likelihood in nats of each token of each tweet given those before it, and last of its end mark:
-    float32 (tokens + 1,) on the CPU. The first token is that after the mark, in a network that begins anew.
-    """
-    found: list[Tensor] = [torch.zeros(0)] * len(tweets)
-    by_length = sorted(range(len(tweets)), key=lambda i: len(tweets[i]))  # rows of a batch then need little filling
-    for some in _batches(len(tweets), batch_size):
-        chosen = by_length[some]
-        ids, lengths = _filled([tweets[i] for i in chosen], model.embedding.weight.device)
-        hidden, _ = model(ids)  # filling comes after all that is asked for
-        targets = torch.cat([ids[:, 1:], ids.new_full((len(ids), 1), END)], 1)
-        logs = _log_probabilities(model, hidden)
-        nll = -logs.gather(-1, targets[..., None])[..., 0].cpu()
-        for row, i in enumerate(chosen):
-            found[i] = nll[row, : lengths[row]].clone()
-    return found
 
 
 def _generated(

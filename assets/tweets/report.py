@@ -163,7 +163,7 @@ def _facts(comparison: CompletionComparison) -> list[str]:
     models = ", ".join(f"{one.name} ({one.base})" if one.base else one.name for one in comparison.systems)
     said = [
         f"Compared are {models}. Each was given the first {of.share * 100:g} % of the words of the same"
-        f" {of.tweets:,} tweets, which none of them has learned from, and had to continue them:"
+        f" {of.tweets:,} tweets of the test split, which no training here has seen, and had to continue them:"
         f" {comparison.characters:,} characters in all."
         f" A completion ends where the model ends the tweet, or {of.extra_words} words after the length of what really"
         f" followed. Sampling draws at temperature {of.temperature:g} from the likeliest tokens that hold"

@@ -6,7 +6,8 @@ Belongs here: negative log-likelihoods. Does not belong here: which tokens (`lan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -24,6 +25,8 @@ class Scorer(Protocol):
     """A causal network: what it makes of tokens, and logits of that."""
 
     vocabulary: int
+    context: int | None
+    """Tokens it can read at once; None: any number."""
 
     @property
     def device(self) -> str: ...
@@ -56,30 +59,62 @@ def row_nll(
     all tokens before it.
 
     Rows go through the network in batches of like length, filled up on the right: no token sees what comes after it,
-    and what is filled up is never counted. `told` gets the number of rows done.
+    and what is filled up is never counted. A row that is longer than the network's context goes through it in windows,
+    so that each token is given half a context before it at least. `told` gets the number of rows done.
     """
-    order = sorted(range(len(rows)), key=lambda row: (len(rows[row]), row))
-    made: list[list[float]] = [[] for _ in rows]
+    windows = [
+        _Window(row, ids[start:end], first - start, end == len(ids))
+        for row, (ids, begin) in enumerate(zip(rows, begins, strict=True))
+        for start, end, first in _windows(len(ids), begin, scorer.context)
+    ]
+    order = sorted(range(len(windows)), key=lambda at: (len(windows[at].ids), at))
+    made: list[list[float]] = [[] for _ in windows]
     done = 0
-    for some in _batches(order, [len(row) for row in rows]):
-        width = len(rows[some[-1]])
-        ids = torch.zeros(len(some), width, dtype=torch.int64)
-        for place, row in enumerate(some):
-            ids[place, : len(rows[row])] = torch.tensor(rows[row])
-        counts = [len(rows[row]) - begins[row] for row in some]
-        firsts = torch.tensor([begins[row] - 1 for row in some])
+    for some in _batches(order, [len(window.ids) for window in windows]):
+        batch = [windows[at] for at in some]
+        width = len(batch[-1].ids)
+        ids = torch.zeros(len(batch), width, dtype=torch.int64)
+        for place, window in enumerate(batch):
+            ids[place, : len(window.ids)] = torch.tensor(window.ids)
+        counts = [len(window.ids) - window.first for window in batch]
+        firsts = torch.tensor([window.first - 1 for window in batch])
         offset = real_positions(torch.tensor(counts), width, sum(counts))
         positions = offset + torch.repeat_interleave(firsts, torch.tensor(counts))
         with torch.inference_mode():
             hidden = scorer.hidden(ids.to(scorer.device)).flatten(0, 1)[positions.to(scorer.device)]
             targets = ids.flatten()[positions + 1].to(scorer.device)
             values = token_nll(scorer, hidden, targets).cpu()
-        for row, own in zip(some, values.split(counts), strict=True):
-            made[row] = own.tolist()
-        done += len(some)
+        for at, own in zip(some, values.split(counts), strict=True):
+            made[at] = own.tolist()
+        done += sum(window.last for window in batch)
         if told is not None:
             told(done)
-    return made
+    joined: list[list[float]] = [[] for _ in rows]
+    for window, own_values in zip(windows, made, strict=True):
+        joined[window.row] += own_values
+    return joined
+
+
+@dataclass(frozen=True)
+class _Window:
+    """A part of a row: its tokens are asked for from index `first` on; `last`: the row ends with it."""
+
+    row: int
+    ids: Sequence[int]
+    first: int
+    last: bool
+
+
+def _windows(length: int, begin: int, context: int | None) -> Iterator[tuple[int, int, int]]:
+    """Start and end of each window of a row, and the first token that is asked for in it."""
+    if context is None or length <= context:
+        yield 0, length, begin
+        return
+    while begin < length:
+        start = max(0, begin - context // 2)
+        end = min(length, start + context)
+        yield start, end, begin
+        begin = end
 
 
 def _batches(order: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:

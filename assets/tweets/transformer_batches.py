@@ -10,6 +10,7 @@ The host knows every length, so that making a batch never waits for the device.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -57,7 +58,8 @@ class TokenBatches(DeviceBatches):
 
     `positions` are the places in the flattened `ids` that have a next token to predict: padding and last tokens are
     none. One pass is a round, a part of an epoch; an epoch's order follows from `seed` and its number alone, so that a
-    training which goes on at round 7 sees what the uninterrupted one saw there.
+    training which goes on at round 7 sees what the uninterrupted one saw there. All rounds have as many batches, whose
+    sizes differ by one row at most and are `batch_size` at most, so that an epoch has each row once.
     """
 
     def __init__(
@@ -71,15 +73,17 @@ class TokenBatches(DeviceBatches):
         seed: int = 0,
         rounds: int = 1,
     ) -> None:
-        """Raises: ValueError if there is no row, a row has fewer than two tokens, or a round would have no batch."""
+        """Raises: ValueError if there is no row, a row has fewer than two tokens, or a batch would have no row."""
         self._host_lengths = torch.tensor([len(row) for row in rows], dtype=torch.int64)
         if not len(rows) or int(self._host_lengths.min()) < 2:
             raise ValueError("a batch source needs rows, each of at least two tokens")
         super().__init__({"lengths": self._host_lengths.to(device)}, batch_size, shuffle=shuffle, seed=seed)
-        self._batches = -(-len(rows) // self.batch_size)
-        if rounds > self._batches:
-            raise ValueError(f"{self._batches} batches can't be cut into {rounds} rounds")
-        self._rounds, self._fill = rounds, fill
+        self._per_round = -(-len(rows) // (rounds * self.batch_size))
+        count = rounds * self._per_round
+        if count > len(rows):
+            raise ValueError(f"{len(rows)} rows can't be cut into {rounds} rounds of batches of {self.batch_size}")
+        edges = [len(rows) * number // count for number in range(count + 1)]
+        self._sizes, self._rounds, self._fill = [end - start for start, end in pairwise(edges)], rounds, fill
         flat = torch.tensor([token for row in rows for token in row], dtype=torch.int32)
         self._flat = flat.to(device)
         self._starts = (self._host_lengths.cumsum(0) - self._host_lengths).to(device)
@@ -87,32 +91,29 @@ class TokenBatches(DeviceBatches):
         """Tokens that are predicted in one epoch."""
 
     def __len__(self) -> int:
-        """Batches of a round; the last round of an epoch may have fewer, and begins the next one's where it ends."""
-        return -(-self._batches // self._rounds)
+        """Batches of a round."""
+        return self._per_round
 
     def __iter__(self) -> Iterator[Batch]:
-        first = self.epoch * len(self)
+        epoch, part = divmod(self.epoch, self._rounds)
         self.epoch += 1
         order: list[Tensor] = []
-        known = -1
-        for number in range(first, first + len(self)):
+        for number in range(part * self._per_round, (part + 1) * self._per_round):
             self.before_batch()
-            epoch, place = divmod(number, self._batches)
-            if epoch != known:
-                order, known = self._order(epoch), epoch
-            yield self._batch(order[place])
+            order = order or self._order(epoch)
+            yield self._batch(order[number])
 
     def _order(self, epoch: int) -> list[Tensor]:
         """The rows of each batch of an epoch, on the host."""
-        count, size = self.samples, self.batch_size
         if not self._shuffle:
-            return list(torch.argsort(self._host_lengths, stable=True).split(size))
+            return list(torch.argsort(self._host_lengths, stable=True).split(self._sizes))
         generator = torch.Generator().manual_seed(self._seed * _EPOCHS + epoch)
-        drawn = torch.randperm(count, generator=generator)
+        drawn = torch.randperm(self.samples, generator=generator).split(self._sizes)
         batches: list[Tensor] = []
-        for pool in drawn.split(size * _POOL):
+        for at in range(0, len(drawn), _POOL):
+            pool = torch.cat(drawn[at : at + _POOL])
             alike = pool[torch.argsort(self._host_lengths[pool], stable=True)]
-            batches += alike.split(size)
+            batches += alike.split(self._sizes[at : at + _POOL])
         turns = torch.randperm(len(batches), generator=generator)
         return [batches[turn] for turn in turns.tolist()]
 

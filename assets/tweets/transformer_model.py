@@ -35,6 +35,8 @@ class TransformerModel(nn.Module):
         self.begin, self.end = begin, end
         self.ends = tuple(dict.fromkeys([end, *line_ends]))
         self.vocabulary = int(network.get_output_embeddings().weight.shape[0])
+        self.context: int | None = getattr(network.config, "max_position_embeddings", None)
+        """Tokens that it has places for; None where no number limits them."""
         self._cap = getattr(network.config, "final_logit_softcapping", None)
         self._apart = self._comes_apart()
 
@@ -72,11 +74,18 @@ class TransformerModel(nn.Module):
     def read(self, prefixes: Sequence[Sequence[int]]) -> tuple[Tensor, Any]:
         """Log-probabilities of the token after each prefix, float32 (n, vocabulary), and the cache to go on from.
 
-        Prefixes are of one length, so that none needs to be filled up; the mark before them is added.
+        Prefixes are of one length, so that none needs to be filled up; the mark before them is added. Of long ones the
+        end is read.
         """
-        ids = torch.tensor([[self.begin, *prefix] for prefix in prefixes], device=self.device)
+        ids = torch.tensor([self._marked(prefix) for prefix in prefixes], device=self.device)
         out = self.network(input_ids=ids, use_cache=True, logits_to_keep=1)
         return out.logits[:, -1].float().log_softmax(-1), out.past_key_values
+
+    def _marked(self, prefix: Sequence[int]) -> list[int]:
+        """The prefix after the mark, in half of the context at most: the other half is for what follows."""
+        if self.context is not None:
+            prefix = prefix[max(0, len(prefix) + 1 - self.context // 2) :]
+        return [self.begin, *prefix]
 
     @torch.inference_mode()
     def step(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
@@ -100,7 +109,7 @@ class TransformerModel(nn.Module):
         batch_size: int | None = None,
         told: Callable[[int], object] = lambda done: None,
     ) -> list[list[int]]:
-        """The continuation of each prefix, without what ends it: at most `most[i]` tokens.
+        """The continuation of each prefix, without what ends it: at most `most[i]` tokens, and half of the context.
 
         With `most_words` it also ends before the word after the last one that is wanted begins; `begins_word`, bool
         (vocabulary,), says of which tokens that is so. Greedy without `sampling`. Prefixes of like length go through
@@ -135,15 +144,16 @@ class TransformerModel(nn.Module):
 
         if max(most) < 1:
             return [[] for _ in prefixes]
-        width = 1 + max(len(prefix) for prefix in prefixes)
-        ids = torch.full((len(prefixes), width), self.end, dtype=torch.int64)
+        given = [self._marked(prefix) for prefix in prefixes]
+        width = max(map(len, given))
+        ids = torch.full((len(given), width), self.end, dtype=torch.int64)
         seen = torch.zeros_like(ids)
-        for place, prefix in enumerate(prefixes):
-            ids[place, width - 1 - len(prefix) :] = torch.tensor([self.begin, *prefix])
-            seen[place, width - 1 - len(prefix) :] = 1
+        for place, row in enumerate(given):
+            ids[place, width - len(row) :] = torch.tensor(row)
+            seen[place, width - len(row) :] = 1
         # All of it is said here: what a released model recommends for itself must not make two models incomparable.
         config = GenerationConfig(
-            max_new_tokens=max(most),
+            max_new_tokens=min(max(most), self.context // 2) if self.context else max(most),
             do_sample=sampling is not None,
             num_beams=1,
             eos_token_id=list(self.ends),

@@ -74,7 +74,8 @@ def prepare(
         return Prepared(recipe, found, model, files, validation)
     learn = _drawn(texts, parts, tweets.TRAIN, recipe.train_tweets, recipe.seed)
     begin, end = model.model.begin, model.model.end
-    rows, cut = marked(model.encode(learn, lambda done: told(done, len(learn))), begin, end, recipe.max_tokens)
+    longest = min(recipe.max_tokens, model.model.context or recipe.max_tokens)
+    rows, cut = marked(model.encode(learn, lambda done: told(done, len(learn))), begin, end, longest)
     seeded(recipe.seed)
     module = TransformerModule(model.model, recipe, _rouge(model, validation[: recipe.rouge_tweets]))
     try:
@@ -85,7 +86,7 @@ def prepare(
         raise BadInput(
             f"{len(rows)} tweets are too few: {error}.", "Use fewer rounds or a smaller batch_size."
         ) from error
-    whole, _ = marked(model.encode(validation), begin, end, recipe.max_tokens)
+    whole, _ = marked(model.encode(validation), begin, end, longest)
     held_out = TokenBatches(whole, recipe.batch_size, device, fill=end)
     return Prepared(recipe, found, model, files, validation, module, train, held_out, cut)
 

@@ -111,6 +111,34 @@ def test_likelihoods_are_those_of_tweets_one_by_one(
     assert told[-1] == len(rows)
 
 
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_texts_longer_than_the_context_are_scored_in_windows_and_completed_from_their_end(
+    kind: str, models: dict[str, LanguageModel], halves: list[tuple[str, str]]
+) -> None:
+    model = models[kind]
+    assert isinstance(model, TransformerLanguageModel)
+    assert model.model.context == 128
+    long = " ".join(before + after for before, after in halves)
+    short = halves[0]
+    cuts = [short, (long[:30], long[30:]), (long[:-30], long[-30:]), (long[:900], long[900:])]
+    rows = model.rows([(before.strip(), f" {after.strip()}") for before, after in cuts])
+    assert len(rows[1].ids) > 300
+    found = model.nll(rows)
+    assert [len(each) for each in found] == [len(row.ids) - row.given for row in rows]
+    assert found[0] == pytest.approx(model.nll(rows[:1])[0], abs=1e-4)
+    first = log_probabilities(model, rows[1].ids[:126])  # what fits is given all before it
+    assert found[1][:50] == pytest.approx(
+        [-float(first[place, rows[1].ids[place]]) for place in range(rows[1].given, rows[1].given + 50)], abs=1e-4
+    )
+    ids = rows[2].ids
+    with torch.no_grad():  # the last token sees half a context at least
+        last = model.model.network(torch.tensor([ids[rows[2].given - 64 : -1]])).logits[0, -1].log_softmax(-1)
+    assert found[2][-1] == pytest.approx(-float(last[ids[-1]]), abs=1e-4)
+    [made] = model.complete([long], None, most_tokens=200)
+    assert made == model.complete([long[len(long) // 2 :]], None, most_tokens=200)[0]  # the same end
+    assert next_words(model, [long])[0] == next_words(model, [long[len(long) // 2 :]])[0]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_greedy_takes_the_likeliest_token_whatever_stands_beside_a_prompt(
     kind: str, models: dict[str, LanguageModel], halves: list[tuple[str, str]]
@@ -182,6 +210,27 @@ def test_handles_in_completions_are_placeholders(
     told = model.encode([" thanks @somebody99 and\nmore"])
     monkeypatch.setattr(model, "_generate", lambda *_: told)
     assert model.complete(["so it is"], [5]) == [" thanks @user and"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "told", "joined"),
+    [
+        ("thanks @", "somebody99 and more", "thanks @user and more"),
+        ("thanks @user", "99 and", "thanks @user and"),
+        ("see twitter.com", "/somebody now", "see twitter.com now"),
+        ("write to some.body", "@mail.example now", "write to some.body now"),
+        ("good mor", "ning all", "good morning all"),
+        ("good", " day", "good day"),
+        ("good", "", "good"),
+    ],
+    ids=["at", "user", "link", "mail", "word", "space", "nothing"],
+)
+def test_a_name_that_begins_in_the_prompt_is_none_when_joined(
+    prompt: str, told: str, joined: str, models: dict[str, LanguageModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = models["gpt2"]
+    monkeypatch.setattr(model, "_generate", lambda *_: model.encode([told]))
+    assert prompt + model.complete([prompt], [5])[0] == joined
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -16,8 +16,9 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 pytest.importorskip("tokenizers")
 
-from assets.tweets import token_rows  # noqa: E402
-from assets.tweets.lstm_generation import token_nll  # noqa: E402
+from assets.tweets import scoring, token_rows  # noqa: E402
+from assets.tweets.bpe import END  # noqa: E402
+from assets.tweets.language_models import LstmScorer  # noqa: E402
 from assets.tweets.lstm_recipe import LstmRecipe  # noqa: E402
 from assets.tweets.lstm_training import finish, nats_per_token, network_of, prepare  # noqa: E402
 from assets.tweets.network import TweetLSTM  # noqa: E402
@@ -58,7 +59,8 @@ def test_the_loss_is_the_mean_over_all_real_tokens(tokens: Tokens) -> None:
     for row, ids in zip(rows, tweets, strict=True):
         row[1 : 1 + len(ids)] = torch.tensor(ids)
     used = torch.tensor([len(ids) + 1 for ids in tweets], dtype=torch.int32)
-    expected = torch.cat(token_nll(network, tweets)).mean().item()
+    found = scoring.row_nll(LstmScorer(network), [[END, *ids, END] for ids in tweets], [1, 1, 1])
+    expected = float(np.mean([value for row in found for value in row]))
     assert nats_per_token(network, rows, used, batch_size=2) == pytest.approx(expected, rel=1e-6)
 
 

@@ -41,6 +41,18 @@ def test_rounds_of_an_epoch_together_are_that_epoch() -> None:
         assert torch.equal(one["ids"], other["ids"])
 
 
+@pytest.mark.parametrize("rounds", [1, 2, 3, 5, 8])
+def test_an_epoch_has_every_tweet_once_however_many_rounds_it_is_cut_into(rounds: int) -> None:
+    batches = TokenBatches(ROWS, 2, "cpu", fill=0, shuffle=True, seed=3, rounds=rounds)
+    for _ in range(2):
+        epoch = [batch["ids"] for _ in range(rounds) for batch in batches]
+        seen = Counter(tuple(token for token in row if token) for ids in epoch for row in ids.tolist())
+        assert seen == Counter(map(tuple, ROWS))
+        sizes = {len(ids) for ids in epoch}
+        assert max(sizes) <= 2
+        assert max(sizes) - min(sizes) <= 1
+
+
 def test_a_later_round_follows_from_its_number_alone() -> None:
     first = TokenBatches(ROWS, 2, "cpu", fill=0, shuffle=True, seed=3, rounds=2)
     seen = [[batch["ids"].tolist() for batch in first] for _ in range(5)]
@@ -52,7 +64,7 @@ def test_a_later_round_follows_from_its_number_alone() -> None:
 
 def test_too_many_rounds_and_lone_tokens_are_refused() -> None:
     with pytest.raises(ValueError, match="rounds"):
-        TokenBatches(ROWS, 12, "cpu", fill=0, rounds=2)
+        TokenBatches(ROWS, 12, "cpu", fill=0, rounds=13)
     with pytest.raises(ValueError, match="two tokens"):
         TokenBatches([[1]], 1, "cpu", fill=0)
 

@@ -190,7 +190,7 @@ def test_samples_follow_from_the_seed(corpus: Any, tiny_gpt2: Path) -> None:
 
 def test_too_few_tweets_are_refused(corpus: Any, tiny_gpt2: Path) -> None:
     with pytest.raises(BadInput, match="rounds"):
-        prepared(corpus, tiny_gpt2, recipe(train_tweets=40, rounds=3, batch_size=32))
+        prepared(corpus, tiny_gpt2, recipe(train_tweets=4, rounds=5, batch_size=32))
     with pytest.raises(BadInput, match="validation"):
         steps.prepare(["a b c d"], [0], recipe(), causal.Found("tiny", tiny_gpt2, ""), "cpu")
 
