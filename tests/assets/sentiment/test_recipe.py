@@ -1,5 +1,6 @@
 """Every preset goes through the real parser, and so do wrong fields."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,13 @@ def test_every_preset_is_what_it_should_be(file: Path) -> None:
     assert tweets["tiny"] <= 2_000, "about a minute on a CPU"
     assert tweets["small"] <= 30_000, "a file of any size takes no longer on a CPU"
     assert read["tiny"].base != "auto", "first tries never wait for a hub"
+
+
+def test_the_documentation_lists_each_preset_with_its_machine(file: Path, repo: Path) -> None:
+    section = (repo / "docs/tweets.md").read_text().split("assets/sentiment/presets.yaml")[1].split("`base: auto`")[0]
+    listed = re.findall(r"^\| `(\w+)` \|.*\| (\w*) ?\|$", section, re.MULTILINE)
+    read = presets.read(file, SentimentRecipe)
+    assert listed == [(name, ", ".join(recipe.default_on).upper()) for name, recipe in read.items()]
 
 
 def test_every_line_of_a_preset_says_why(file: Path) -> None:
