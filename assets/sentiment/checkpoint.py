@@ -19,6 +19,7 @@ from dagster_project.partitions import sentiment_files
 from resources.errors import BadInput, failures
 from resources.store import records
 from resources.store.types import Checkpoint, Tensors
+from resources.text.tweets import PARTS
 from resources.tracking import Tracking
 from resources.training import launchpad, presets
 from resources.training.documents import Card
@@ -196,7 +197,7 @@ def _head(
     """What stands at the head of the text log."""
     parts = [
         f"{part} {sum(counts.values()):,} ({', '.join(f'{count:,} {label}' for label, count in counts.items())})"
-        for part, counts in prepared.counts.items()
+        for part, counts in sorted(prepared.counts.items(), key=lambda item: PARTS.index(item[0]))
     ]
     of_rows = sorted(about["counts"].items(), key=lambda item: (item[0] != "read", item[0] != "used", item[0]))
     rows = [f"{count:,} {what.replace('_', ' ')}" for what, count in of_rows]
