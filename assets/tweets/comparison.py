@@ -13,6 +13,7 @@ from blake3 import blake3
 from pydantic import Field
 
 from assets.tweets import current
+from assets.tweets.prefixes import EXTRA_WORDS, SHARE
 from assets.tweets.source import GROUP, OWNERS
 from resources.errors import failures
 from resources.progress import Progress
@@ -50,9 +51,9 @@ class ComparisonConfig(dg.Config):
     )
     seed: int = Field(default=0, ge=0, description="Draws the tweets and the bootstrap's samples.")
     extra_words: int = Field(
-        default=3, ge=0, le=50, description="A completion may have so many words more than its reference."
+        default=EXTRA_WORDS, ge=0, le=50, description="A completion may have so many words more than its reference."
     )
-    temperature: float = Field(default=0.8, gt=0, le=5, description="Of sampling: below 1 prefers what is likely.")
+    temperature: float = Field(default=0.8, ge=0.01, le=5, description="Of sampling: below 1 prefers what is likely.")
     top_p: float = Field(default=0.9, gt=0, le=1, description="Sampling draws from so much of the probability.")
     sampling_seed: int = Field(default=0, ge=0, description="What is drawn in sampling follows from it.")
 
@@ -92,7 +93,6 @@ def completion_comparison(
         needed()
         from assets.tweets import comparing, report
         from assets.tweets.comparison_document import Settings
-        from assets.tweets.prefixes import SHARE
 
         device = trainer.device()
         corpus = learned_from(context, "tweets", tweet_corpus, asset="tweet_corpus")

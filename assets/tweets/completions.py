@@ -46,7 +46,7 @@ class CompletionsConfig(dg.Config):
         default="sampling", description="`greedy` takes the likeliest token each time, and has one completion."
     )
     count: int = Field(default=3, ge=1, le=100, description="Completions of each prompt; of `greedy` there is one.")
-    temperature: float = Field(default=0.8, gt=0, le=5, description="Of sampling: below 1 prefers what is likely.")
+    temperature: float = Field(default=0.8, ge=0.01, le=5, description="Of sampling: below 1 prefers what is likely.")
     top_p: float = Field(default=0.9, gt=0, le=1, description="Sampling draws from so much of the probability.")
     seed: int = Field(default=0, ge=0, lt=2**32, description="What is drawn in sampling follows from it.")
     max_new_tokens: int = Field(default=40, ge=1, le=200, description="A completion has at most so many tokens.")

@@ -21,6 +21,7 @@ from assets.tweets.lstm_card import LstmCard
 from assets.tweets.lstm_generation import Sampling
 from assets.tweets.lstm_training import TOKENIZER, network_of
 from assets.tweets.network import TweetLSTM
+from assets.tweets.prefixes import most_tokens as most_tokens_of
 from assets.tweets.transformer_batches import encoded
 from assets.tweets.transformer_card import TransformerCard
 from assets.tweets.transformer_model import TransformerModel
@@ -28,8 +29,6 @@ from resources.errors import BadInput
 from resources.store.types import Checkpoint
 from resources.text import causal, tweets
 
-_TOKENS_PER_WORD, _MORE_TOKENS = 4, 8
-"""A word has 1.2 to 1.5 tokens; so many are waited for before a completion of so many words is given up."""
 _BLANKS = ("Ġ", "▁", " ")  # how a token says that a space is before it: byte-level, sentencepiece, plainly
 _LINE_ENDS = ("Ċ", "\n", "<0x0A>")
 
@@ -121,7 +120,7 @@ class LanguageModel(ABC):
         if most_words is None:
             assert most_tokens is not None, "a completion has a limit"
             most_words = [most_tokens] * len(prefixes)  # each has at least one token
-        most = [_TOKENS_PER_WORD * words + _MORE_TOKENS for words in most_words]
+        most = [most_tokens_of(words) for words in most_words]
         if most_tokens is not None:
             most = [min(each, most_tokens) for each in most]
         made = self._generate(given, most_words, most, sampling, told)

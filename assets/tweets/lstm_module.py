@@ -23,9 +23,6 @@ from assets.tweets.schedule import course, perplexity
 from resources.training.batches import Batch
 from resources.training.loop import TrainedModule
 
-_MORE_TOKENS = 8
-"""A completion may have so many tokens more than what it is compared with."""
-
 
 @dataclass(frozen=True)
 class Completions:
@@ -45,9 +42,11 @@ class Completions:
         return cls(given, [after for _, after in halves], tokenizer)
 
     def rouge_l(self, network: TweetLSTM) -> float:
-        """The mean F1 of ROUGE-L of greedy completions."""
-        most = [len(ids) + _MORE_TOKENS for ids in bpe.encode(self.tokenizer, self.wanted)]
-        texts = [bpe.decode(self.tokenizer, ids) for ids in generate(network, self.given, most=most)]
+        """The mean F1 of ROUGE-L of greedy completions, which may have as many words as a transformer's."""
+        words = [len(after.split()) + prefixes.EXTRA_WORDS for after in self.wanted]
+        made = generate(network, self.given, most=[prefixes.most_tokens(count) for count in words])
+        decoded = [bpe.decode(self.tokenizer, ids).split() for ids in made]
+        texts = [" ".join(text[:count]) for text, count in zip(decoded, words, strict=True)]
         scores = prefixes.rouge(self.wanted, texts, ["rougeL"])["rougeL"]
         return sum(scores) / len(scores)
 

@@ -1,7 +1,7 @@
 """Cutting a tweet into what is given to a model and what it is to find: by words, alike for every model.
 
-Belongs here: that cut, and how a completion is scored against the rest by ROUGE. Does not belong here: other scores,
-generating. Pure: the standard library; rouge_score when it is asked for.
+Belongs here: that cut, how long a completion may be, and how it is scored against the rest by ROUGE. Does not belong
+here: other scores, generating. Pure: the standard library; rouge_score when it is asked for.
 """
 
 from __future__ import annotations
@@ -11,8 +11,12 @@ from typing import Any
 
 SHARE = 0.75
 """Of a tweet's words, rounded down: the rest is what the replaced project completed."""
+EXTRA_WORDS = 3
+"""A completion may have so many words more than what it is compared with."""
 FEWEST_WORDS = 4
 """Shorter tweets can't be cut at three quarters."""
+_TOKENS_PER_WORD, _MORE_TOKENS = 4, 8
+"""A word has 1.2 to 1.5 tokens; so many are waited for before a completion of so many words is given up."""
 
 
 def cut(text: str, share: float = SHARE) -> tuple[str, str] | None:
@@ -25,6 +29,11 @@ def cut(text: str, share: float = SHARE) -> tuple[str, str] | None:
         return None
     given = min(max(1, int(share * len(words))), len(words) - 1)
     return " ".join(words[:given]), " " + " ".join(words[given:])
+
+
+def most_tokens(words: int) -> int:
+    """How many tokens a completion of at most so many words may have, whatever the tokenizer."""
+    return _TOKENS_PER_WORD * words + _MORE_TOKENS
 
 
 def rouge(

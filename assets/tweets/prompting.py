@@ -18,7 +18,8 @@ from resources.text.tweets import cleaned
 
 CONFIG = "config"
 """Stands in place of a file's name for prompts of the config."""
-_LONGEST_WORDS = 200
+_LONGEST_WORDS, _LONGEST_CHARACTERS = 200, 2_000
+"""A tweet has 280 characters; what stands further back would cost time and memory, and change little."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Prompt:
 
 def of_texts(file: str, texts: Sequence[str]) -> tuple[list[Prompt], list[str]]:
     """The prompts among these texts, and a line on each that is none or was shortened. No model reads more than the
-    last 200 words.
+    last 200 words and 2,000 characters.
     """
     prompts, problems = [], []
     for number, text in enumerate(texts, start=1):
@@ -40,9 +41,13 @@ def of_texts(file: str, texts: Sequence[str]) -> tuple[list[Prompt], list[str]]:
         if not words:
             problems.append(f"{file}, text {number:,}: nothing is left of it when it is cleaned")
             continue
-        if len(words) > _LONGEST_WORDS:
-            problems.append(f"{file}, text {number:,}: only its last {_LONGEST_WORDS} words are read")
-        prompts.append(Prompt(file, number, " ".join(words[-_LONGEST_WORDS:])))
+        text = " ".join(words[-_LONGEST_WORDS:])[-_LONGEST_CHARACTERS:].strip()
+        if text != " ".join(words):
+            problems.append(
+                f"{file}, text {number:,}: only the end of it is read, {_LONGEST_WORDS} words and"
+                f" {_LONGEST_CHARACTERS:,} characters at most"
+            )
+        prompts.append(Prompt(file, number, text))
     return prompts, problems
 
 

@@ -169,6 +169,10 @@ def _facts(comparison: CompletionComparison) -> list[str]:
         f" followed. Sampling draws at temperature {of.temperature:g} from the likeliest tokens that hold"
         f" {of.top_p * 100:g} % of the probability."
     ]
+    transformers = {one.baseline for one in comparison.systems if one.kind == "transformer"}
+    for baseline, what in ((True, "as it was released"), (False, "after fine-tuning")):
+        if baseline not in transformers:
+            said.append(f"No transformer is compared {what}: train one, and compare again, to see what training gains.")
     if comparison.passed_over:
         said.append(f"Not compared: {'; '.join(comparison.passed_over)}.")
     return said

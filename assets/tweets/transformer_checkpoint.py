@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from resources.training.loop import Training
 
 PRESETS = Path(__file__).with_name("transformer_presets.yaml")
-TEXT_LOG = "tweets/transformer_training.log"
+TEXT_LOG = "tweets/transformer_training_log.txt"
 
 TransformerOverrides = launchpad.overrides_of(TransformerRecipe)
 

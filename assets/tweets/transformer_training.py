@@ -26,9 +26,6 @@ from resources.store.types import Checkpoint
 from resources.text import causal, tweets
 from resources.training.loop import Training, seeded
 
-EXTRA_WORDS = 3
-"""A completion may have so many words more than what it is compared with."""
-
 _TIMES = ("seconds", "samples_per_s")
 """Of an epoch, what differs from run to run: a payload holds nothing of it."""
 _DRAWN = {tweets.TRAIN: 1, tweets.VALIDATION: 2}
@@ -166,7 +163,7 @@ def _rouge(model: TransformerLanguageModel, texts: Sequence[str]) -> Callable[[]
 
     def score() -> float:
         wanted = [after for _, after in halves]
-        most = [len(after.split()) + EXTRA_WORDS for after in wanted]
+        most = [len(after.split()) + prefixes.EXTRA_WORDS for after in wanted]
         made = model.complete([before for before, _ in halves], most)
         scores = prefixes.rouge(wanted, made, ["rougeL"])["rougeL"]
         return sum(scores) / len(scores)

@@ -187,6 +187,15 @@ def test_the_report_has_it_all(made: CompletionComparison, cache: Path) -> None:
     assert report.made(made, cache, CREATED).files == done.files
 
 
+def test_a_report_says_which_kind_of_transformer_is_lacking(made: CompletionComparison) -> None:
+    def said(*at: int) -> str:
+        return " ".join(report._facts(made.model_copy(update={"systems": tuple(made.systems[i] for i in at)})))
+
+    assert "No transformer" not in said(0, 1, 2)
+    assert "No transformer is compared as it was released" in said(0, 2)
+    assert "No transformer is compared after fine-tuning" in said(0, 1)
+
+
 def test_answers_come_back_from_where_they_are_kept(samples: Samples) -> None:
     given = answers(samples, 2.0, [" x"] * 50, ["y"])
     assert Answers.model_validate_json(given.model_dump_json()) == given

@@ -110,21 +110,27 @@ def trained(
     (folder / "dagster").mkdir()
     with dg.DagsterInstance.local_temp(str(folder / "dagster"), {"telemetry": {"enabled": False}}) as instance:
         tweets = Tweets(folder, cache, instance)
-        tweets.learn_from(make_tweets.write(folder / "in.txt", "text", 1500))
+        tweets.learn_from(make_tweets.write(folder / "in.txt", "text", 700))
         assert "needs an LSTM and a transformer" in tweets.refused("completion_comparison")
         tweets.made("lstm_checkpoint", partition="tiny", **LSTM)
         assert "no transformer is there" in tweets.refused("completion_comparison")
         base = {"base": str(tiny_gpt2), **QUICK}
         tweets.made("transformer_checkpoint", partition="zero_shot", **base)
         tweets.made(
-            "transformer_checkpoint", partition="fine_tuned_tiny", **base, freeze="none", learning_rate=5e-3, rounds=2
+            "transformer_checkpoint",
+            partition="fine_tuned_tiny",
+            **base,
+            freeze="none",
+            learning_rate=5e-3,
+            rounds=2,
+            train_tweets=256,
         )
         yield tweets
 
 
 @pytest.fixture(scope="module")
 def compared(trained: Tweets) -> dict[str, Any]:
-    return trained.made("completion_comparison", tweets=30)
+    return trained.made("completion_comparison", tweets=12)
 
 
 def test_a_fine_tuned_checkpoint_says_what_it_is(trained: Tweets, tiny_gpt2: Path) -> None:
@@ -138,7 +144,7 @@ def test_a_fine_tuned_checkpoint_says_what_it_is(trained: Tweets, tiny_gpt2: Pat
     assert card.metrics["val_loss"] < trained.value("transformer_checkpoint", "zero_shot").card.metrics["val_loss"]
     model = of_checkpoint(checkpoint, "cpu")  # the card, the weights, the files: nothing of Dagster
     assert len(model.complete(["so it is"], [3])) == 1
-    log = (trained.library / "tweets/transformer_training.log").read_text()
+    log = (trained.library / "tweets/transformer_training_log.txt").read_text()
     assert log.count("val_perplexity") == 2
 
 
@@ -174,7 +180,7 @@ def test_comparing_again_gives_the_same_and_a_check_names_models_worse_than_the_
 ) -> None:
     before = records.latest(trained.instance, current.COMPARISON, None)
     pdf = (trained.library / "tweets/comparison/comparison.pdf").read_bytes()
-    result = trained.make("completion_comparison", tweets=30)
+    result = trained.make("completion_comparison", tweets=12)
     after = records.latest(trained.instance, current.COMPARISON, None)
     assert before is not None
     assert after is not None
@@ -191,10 +197,10 @@ def test_comparing_again_gives_the_same_and_a_check_names_models_worse_than_the_
 
 
 def test_a_comparison_of_named_models(trained: Tweets) -> None:
-    said = trained.refused("completion_comparison", tweets=30, models=["lstm/tiny", "lstm/none"])
+    said = trained.refused("completion_comparison", tweets=12, models=["lstm/tiny", "lstm/none"])
     assert "no checkpoint lstm/none" in said
     assert "transformer/zero_shot" in said  # what there is
-    assert "no transformer" in trained.refused("completion_comparison", tweets=30, models=["lstm/tiny"])
+    assert "no transformer" in trained.refused("completion_comparison", tweets=12, models=["lstm/tiny"])
 
 
 def test_prompts_of_files_and_config_are_completed(trained: Tweets, compared: dict[str, Any], tmp_path: Path) -> None:
