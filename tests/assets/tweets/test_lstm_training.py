@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 pytest.importorskip("tokenizers")
 
-from assets.tweets import scoring, token_rows  # noqa: E402
+from assets.tweets import bpe, lstm_module, prefixes, scoring, token_rows  # noqa: E402
 from assets.tweets.bpe import END  # noqa: E402
 from assets.tweets.language_models import LstmScorer  # noqa: E402
 from assets.tweets.lstm_recipe import LstmRecipe  # noqa: E402
@@ -113,6 +113,17 @@ def test_it_beats_the_unigram_model_clearly(tokens: Tokens, learned: tuple[Any, 
     # sixteenth of the choices; a network that knows only which words are frequent would win none.
     assert ours < unigram - 4
     assert training.epochs[-1]["val_rouge_l"] > training.epochs[0]["val_rouge_l"]
+
+
+def test_completions_may_have_as_many_words_as_a_transformer_s(tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = bpe.load(token_rows.tokenizer_of(tokens))
+    asked = lstm_module.Completions.of(["so it is a day"], tokenizer)  # two words are to be found
+    assert asked is not None
+    scored: list[str] = []
+    monkeypatch.setattr(lstm_module, "generate", lambda *_, most: bpe.encode(tokenizer, [" so it is" * 9]))
+    monkeypatch.setattr(prefixes, "rouge", lambda wanted, made, names: scored.extend(made) or {"rougeL": [0.5]})
+    assert asked.rouge_l(TweetLSTM(700, 8, 8, 1, 0.0)) == 0.5
+    assert scored == ["so it is so it"]  # and three more
 
 
 def test_it_learns_in_mixed_precision_too(tokens: Tokens) -> None:

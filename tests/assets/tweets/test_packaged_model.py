@@ -77,8 +77,8 @@ def test_prefixes_complete_texts_and_completions(loaded: causal.Causal, corpus: 
 
 def test_a_few_steps_of_fine_tuning_help(found: causal.Found, loaded: causal.Causal, corpus: Any) -> None:
     recipe = TransformerRecipe(
-        description="of a test", method="fine_tuned", train_tweets=64, batch_size=8, learning_rate=2e-4,
-        freeze="embeddings", gradient_clip=1.0, validation_tweets=24, rouge_tweets=0,
+        description="of a test", method="fine_tuned", train_tweets=24, batch_size=4, learning_rate=2e-4,
+        freeze="embeddings", gradient_clip=1.0, validation_tweets=8, rouge_tweets=0,
     )  # fmt: skip
     made = steps.prepare(corpus.texts, corpus.splits, recipe, found, "cpu")
     assert made.module is not None

@@ -195,6 +195,16 @@ def test_too_few_tweets_are_refused(corpus: Any, tiny_gpt2: Path) -> None:
         steps.prepare(["a b c d"], [0], recipe(), causal.Found("tiny", tiny_gpt2, ""), "cpu")
 
 
+def test_tweets_longer_than_the_context_are_cut_to_it_in_training(corpus: Any, tiny_gpt2: Path) -> None:
+    texts = [*corpus.texts[:20], "and so it goes on " * 60, "and so it went on " * 60]
+    of = recipe(max_tokens=4096, epochs=1, rounds=1, rouge_tweets=0)
+    made = steps.prepare(texts, [0] * 21 + [1], of, causal.Found("tiny", tiny_gpt2, ""), "cpu")
+    assert made.cut == 1
+    [epoch] = trained(made).epochs
+    metrics = finished(made, None).card.metrics  # of the whole tweet, in windows
+    assert math.isfinite(epoch["val_loss"] + metrics["val_loss"])
+
+
 def test_every_preset_can_be_read() -> None:
     found = presets.read(Path(steps.__file__).with_name("transformer_presets.yaml"), TransformerRecipe)
     assert found["zero_shot"].is_baseline
