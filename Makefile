@@ -61,7 +61,7 @@ endif
 train-tweets: .venv/.installed-$(TRAIN_EXTRAS),encoder,language-model  ## train an LSTM on the tweets in data/inbox/tweets, and compare it with a transformer (SAMPLE=1: on made-up tweets)
 	@$(BIN)/scriptorium setup
 ifdef SAMPLE
-	@$(MAKE_TWEETS) --format sentiment140 3000 $(TWEETS_SAMPLE)/tweets.csv
+	@$(MAKE_TWEETS) --format sentiment140 12000 $(TWEETS_SAMPLE)/tweets.csv
 	@$(BIN)/scriptorium train tweets --data $(TWEETS_SAMPLE)/tweets.csv --preset fine_tuned_sample --set tweets=40
 	@$(BIN)/scriptorium infer tweets --prompt "I am so happy with these"
 else
