@@ -8,6 +8,7 @@ tokenizers, transformers.
 from __future__ import annotations
 
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ from resources.text import causal, tweets
 
 _BLANKS = ("Ġ", "▁", " ")  # how a token says that a space is before it: byte-level, sentencepiece, plainly
 _LINE_ENDS = ("Ċ", "\n", "<0x0A>")
+_CONTROL = re.compile(r"<(?!0x)[^<>\s]+>|\[[^\[\]\s]+\]")
+"""How added tokens that are no text look: `<start_of_image>`, `[multimodal]`; `<0x0A>` is a byte. Not every tokenizer
+marks all of them as special."""
 
 
 @dataclass(frozen=True)
@@ -198,11 +202,13 @@ class TransformerLanguageModel(LanguageModel):
         pieces = [str(piece) for piece in self.tokenizer.convert_ids_to_tokens(list(range(len(self.tokenizer))))]
         lines = [i for i, piece in enumerate(pieces) if any(mark in piece for mark in _LINE_ENDS)]
         begin, end = causal.begin_id(self.tokenizer), causal.end_id(self.tokenizer)
-        self.model = self.scorer = TransformerModel(loaded.model, begin, end, lines)
+        added = {number: str(token) for number, token in self.tokenizer.added_tokens_decoder.items()}
+        controls = {*self.tokenizer.all_special_ids, *(i for i, name in added.items() if _CONTROL.fullmatch(name))}
+        self.model = self.scorer = TransformerModel(loaded.model, begin, end, lines, sorted(controls))
         self.vocabulary, self.begin = self.model.vocabulary, begin
         self.begins_word = _mask([piece.startswith(_BLANKS) for piece in pieces], self.vocabulary).to(self.model.device)
         self.ends_word = self.begins_word.clone()
-        self.ends_word[[*self.tokenizer.all_special_ids, *self.model.ends]] = True
+        self.ends_word[[*controls, *self.model.ends]] = True
 
     def encode(self, texts: Sequence[str], told: Callable[[int], object] = lambda done: None) -> list[list[int]]:
         """As the others; `told` gets the number of texts done."""

@@ -26,14 +26,17 @@ class TransformerModel(nn.Module):
     cap, as Gemma 2's) is then asked through the whole model.
     """
 
-    def __init__(self, network: Any, begin: int, end: int, line_ends: Sequence[int] = ()) -> None:
+    def __init__(
+        self, network: Any, begin: int, end: int, line_ends: Sequence[int] = (), controls: Sequence[int] = ()
+    ) -> None:
         """`begin` stands before every tweet, `end` after it; `line_ends` are tokens that end one as well, since a tweet
-        is a single line.
+        is a single line. `controls` are never written: they stand for pictures, turns of a talk and the like.
         """
         super().__init__()
         self.network = network
         self.begin, self.end = begin, end
         self.ends = tuple(dict.fromkeys([end, *line_ends]))
+        self._never = sorted(set(controls) - set(self.ends))
         self.vocabulary = int(network.get_output_embeddings().weight.shape[0])
         self.context: int | None = getattr(network.config, "max_position_embeddings", None)
         """Tokens that it has places for; None where no number limits them."""
@@ -159,6 +162,7 @@ class TransformerModel(nn.Module):
             eos_token_id=list(self.ends),
             pad_token_id=self.end,
             bos_token_id=self.begin,
+            suppress_tokens=self._never or None,
             **({} if sampling is None else _drawing(sampling)),
         )
         criteria = StoppingCriteriaList()

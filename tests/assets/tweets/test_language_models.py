@@ -284,3 +284,23 @@ def test_a_checkpoint_of_another_product_is_refused() -> None:
     )  # fmt: skip
     with pytest.raises(BadInput, match="Card"):
         of_checkpoint(Checkpoint({}, card), "cpu")
+
+
+def test_tokens_that_are_no_text_are_never_written(tiny_llama: Path, tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_llama)
+    tokenizer.add_tokens(["<start_of_image>", "[multimodal]"])  # as Gemma's, which are not marked as special
+    network = transformers.AutoModelForCausalLM.from_pretrained(tiny_llama)
+    network.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    wanted = [tokenizer.convert_tokens_to_ids(name) for name in ("<start_of_image>", "[multimodal]")]
+    network.get_output_embeddings().register_forward_hook(
+        lambda module, given, logits: logits.index_add(
+            -1, torch.tensor(wanted), torch.full((*logits.shape[:-1], 2), 1e3)
+        )
+    )
+    model = TransformerLanguageModel(causal.Causal(network.eval(), tokenizer))
+    for sampling in (None, Sampling(1.0, 1.0, 0)):
+        [text] = model.complete(["good morning"], [4], sampling)
+        assert text.strip()
+        assert "image" not in text
+        assert "multimodal" not in text
