@@ -124,6 +124,7 @@ def page(stack: Stack) -> Iterator[Page]:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         page = browser.new_page(viewport=VIEWPORT)
         page.set_default_timeout(30_000)
+        expect.set_options(timeout=30_000)  # its own default of 5 s is short for the first page of a busy machine
         yield page
         browser.close()
 
