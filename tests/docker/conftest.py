@@ -192,7 +192,7 @@ def on_disk() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its daemon and its code server would take a third of a core from all other tests
 def stack(engine: Engine, image: str, repo: Path, on_disk: Path) -> Iterator[Stack]:
     """The three containers, up and healthy, over an empty home that an ordinary user owns."""
     home = on_disk / "home"
