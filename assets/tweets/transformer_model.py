@@ -36,7 +36,7 @@ class TransformerModel(nn.Module):
         self.network = network
         self.begin, self.end = begin, end
         self.ends = tuple(dict.fromkeys([end, *line_ends]))
-        self._never = sorted(set(controls) - set(self.ends))
+        self.never = sorted(set(controls) - set(self.ends))
         self.vocabulary = int(network.get_output_embeddings().weight.shape[0])
         self.context: int | None = getattr(network.config, "max_position_embeddings", None)
         """Tokens that it has places for; None where no number limits them."""
@@ -162,7 +162,7 @@ class TransformerModel(nn.Module):
             eos_token_id=list(self.ends),
             pad_token_id=self.end,
             bos_token_id=self.begin,
-            suppress_tokens=self._never or None,
+            suppress_tokens=self.never or None,
             **({} if sampling is None else _drawing(sampling)),
         )
         criteria = StoppingCriteriaList()
