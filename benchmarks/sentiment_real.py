@@ -65,6 +65,7 @@ def dataset(folder: Path, limit: int | None, base: str) -> Tensors:
         "pad_id": tokenizer.pad_id,
         "max_length": max_length,
         "labels": list(CLASSES),
+        "seed": 0,
         "counts": vars(rows.counts),
         "per_part": per_part,
     }
@@ -100,7 +101,7 @@ def fine_tuned(tensors: Tensors, test: Part, rows: int, minutes: float, device: 
         Plan.of(recipe, device),
         on_epoch=lambda numbers: print({name: round(value, 4) for name, value in numbers.items()}, flush=True),
     )
-    checkpoint = training.finish(
+    checkpoint, _ = training.finish(
         prepared,
         done,
         tensors,
