@@ -31,9 +31,6 @@ SPLITS = {"train": 0, "validation": 1, "test": 2}
 _WHITENING_IMAGES = 5_000
 """They give almost 5 million patches for 78 numbers (a symmetric matrix of 12 x 12)."""
 
-_TIMES = ("seconds", "samples_per_s")
-"""Of an epoch, what differs from run to run: a payload holds nothing of it."""
-
 
 @dataclass(frozen=True)
 class Part:
@@ -129,7 +126,6 @@ def finish(
     logits = network_logits(built, held_out.images, prepared.mean, prepared.std, recipe)
     temperature = fitted_temperature(logits, held_out.labels)
     scores = scored(logits, held_out.labels, temperature)
-    epochs = [] if training is None else training.epochs
     card = Cifar10Card(
         product="cifar10",
         preset=preset,
@@ -140,7 +136,7 @@ def finish(
         code_version=CODE_VERSION,
         seed=recipe.seed,
         metrics={f"val_{name}": value for name, value in scores.metrics.items()},
-        epochs=tuple({name: value for name, value in epoch.items() if name not in _TIMES} for epoch in epochs),
+        epochs=training.curve if training else (),
         class_names=prepared.names,
         mean=prepared.mean,
         std=prepared.std,

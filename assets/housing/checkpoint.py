@@ -134,7 +134,7 @@ def _checkpoint(
         code_version=CODE_VERSION,
         seed=recipe.seed,
         metrics={f"val_{name}": value for name, value in validation.items()},
-        epochs=tuple(_without_times(epoch) for epoch in training.epochs) if training else (),
+        epochs=training.curve if training else (),
         model=recipe.model,
         members=recipe.members,
         hidden=tuple(recipe.hidden),
@@ -151,8 +151,3 @@ def _checkpoint(
         residuals=predicting.residuals(logs, spread, target, splits),
     )
     return Checkpoint(weights, card)
-
-
-def _without_times(epoch: dict[str, float]) -> dict[str, float]:
-    """An epoch's numbers without those that differ from run to run."""
-    return {name: value for name, value in epoch.items() if name not in ("seconds", "samples_per_s")}

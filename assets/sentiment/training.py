@@ -154,7 +154,7 @@ def finish(
         code_version=code_version,
         seed=recipe.seed,
         metrics={f"val_{name}": value for name, value in scores.metrics.items()},
-        epochs=tuple(_without_times(epoch) for epoch in training.epochs),
+        epochs=training.curve,
         file=file,
         base=about["base"],
         base_digest=about["base_digest"],
@@ -175,8 +175,3 @@ def _part(dataset: Tensors, part: str, device: str) -> tuple[Tensor, Tensor, Ten
     rows = (dataset["split"] == PARTS.index(part)).nonzero().squeeze(1)
     ids, lengths, labels = (dataset[name].index_select(0, rows).to(device) for name in ("ids", "lengths", "labels"))
     return ids, lengths, labels
-
-
-def _without_times(epoch: dict[str, float]) -> dict[str, float]:
-    """An epoch's numbers without those that differ from run to run."""
-    return {name: value for name, value in epoch.items() if name not in ("seconds", "samples_per_s")}

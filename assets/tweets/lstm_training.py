@@ -28,8 +28,6 @@ from resources.training.batches import DeviceBatches
 from resources.training.loop import Training, seeded
 
 TOKENIZER = "tokenizer.json"
-_TIMES = ("seconds", "samples_per_s")
-"""Of an epoch, what differs from run to run: a payload holds nothing of it."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ def finish(
         code_version=CODE_VERSION,
         seed=recipe.seed,
         metrics=metrics,
-        epochs=tuple({name: value for name, value in epoch.items() if name not in _TIMES} for epoch in training.epochs),
+        epochs=training.curve,
         corpus=about["corpus"],
         vocabulary=about["vocabulary"],
         embedding=recipe.embedding,

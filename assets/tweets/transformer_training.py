@@ -26,8 +26,6 @@ from resources.store.types import Checkpoint
 from resources.text import causal, tweets
 from resources.training.loop import Training, seeded
 
-_TIMES = ("seconds", "samples_per_s")
-"""Of an epoch, what differs from run to run: a payload holds nothing of it."""
 _DRAWN = {tweets.TRAIN: 1, tweets.VALIDATION: 2}
 """Each part's sample is drawn from a stream of its own."""
 
@@ -117,7 +115,6 @@ def finish(
         network = causal.load(prepared.found, "cpu", as_released=True).model
     else:
         metrics["loss"] = training.epochs[training.kept_epoch - 1]["loss"]
-    epochs = [] if training is None else training.epochs
     card = TransformerCard(
         product="tweets",
         preset=preset,
@@ -128,7 +125,7 @@ def finish(
         code_version=CODE_VERSION,
         seed=recipe.seed,
         metrics=metrics,
-        epochs=tuple({name: value for name, value in epoch.items() if name not in _TIMES} for epoch in epochs),
+        epochs=training.curve if training else (),
         corpus=corpus,
         base=prepared.found.name,
         base_said=prepared.found.said,

@@ -26,6 +26,8 @@ from resources.training.recipe import Recipe
 from resources.training.state import STATE, State, StateIO, Unreadable, fits, saved_state
 
 _log = logging.getLogger(__name__)
+_TIMES = ("seconds", "samples_per_s")
+"""Of an epoch, what differs from run to run: a payload holds nothing of it."""
 _STATE_SHARE = 10
 """Saving the state takes at most about a tenth of a training: after a save that took t, none for ten times t."""
 _SEEDS = 1_000_003  # as in batches.py: no two epochs of two seeds share a stream
@@ -123,6 +125,11 @@ class Training:
     device_wait_share: float
     stopped: str | None
     resumed_from: int
+
+    @property
+    def curve(self) -> tuple[dict[str, float], ...]:
+        """The epochs' numbers for a card: without the times, which differ from run to run."""
+        return tuple({name: value for name, value in epoch.items() if name not in _TIMES} for epoch in self.epochs)
 
 
 def seeded(seed: int) -> None:
