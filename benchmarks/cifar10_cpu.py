@@ -24,7 +24,8 @@ from assets.cifar10.recipe import Cifar10Recipe
 from assets.cifar10.scoring import scored
 from assets.cifar10.training import finish, part, prepare
 from resources.training import presets
-from resources.training.loop import Plan, fit
+from resources.training.loop import fit
+from resources.training.plan import Plan
 
 PRESETS = Path(__file__).resolve().parent.parent / "assets" / "cifar10" / "presets.yaml"
 HELD_OUT = 1_000  # a standard deviation of 1.5 % on an accuracy of 65 %

@@ -33,7 +33,8 @@ from assets.cifar10.recipe import Cifar10Recipe
 from assets.cifar10.scoring import scored
 from assets.cifar10.training import finish, part, prepare
 from resources.training import presets
-from resources.training.loop import Plan, fit
+from resources.training.loop import fit
+from resources.training.plan import Plan
 
 AIMS = {"fast": 0.94, "resnet18": 0.955}  # from the issue that asked for them
 PRESETS = Path(__file__).resolve().parent.parent / "assets" / "cifar10" / "presets.yaml"

@@ -28,7 +28,8 @@ from torch.nn import functional
 from assets.cifar10.module import Cifar10Module, one_cycle
 from assets.cifar10.recipe import Cifar10Recipe
 from assets.cifar10.training import Prepared, prepare
-from resources.training.loop import Plan, fit
+from resources.training.loop import fit
+from resources.training.plan import Plan
 
 AIM = 0.9  # from the issue that asked for it
 BATCH, EPOCHS = 512, 3

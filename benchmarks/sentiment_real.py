@@ -35,7 +35,8 @@ from assets.sentiment.scoring import Scores, scored
 from resources.store.types import Tensors
 from resources.text import pretrained, tables
 from resources.training import gate, presets
-from resources.training.loop import Plan, fit
+from resources.training.loop import fit
+from resources.training.plan import Plan
 
 PRESETS = Path(__file__).resolve().parent.parent / "assets" / "sentiment" / "presets.yaml"
 ROUND = 5_000  # tweets of an epoch here: validation after each takes as long as a fifth of it

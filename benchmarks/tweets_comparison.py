@@ -37,7 +37,8 @@ from assets.tweets.unigram import Unigram
 from resources.store.types import Checkpoint
 from resources.text import causal
 from resources.training import presets
-from resources.training.loop import Plan, fit
+from resources.training.loop import fit
+from resources.training.plan import Plan
 
 BATCH, ROUND = 16, 10
 """Tweets of a step on a CPU, and steps of a round; a GPU takes eight times as many tweets."""

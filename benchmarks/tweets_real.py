@@ -29,7 +29,8 @@ from assets.tweets.lstm_recipe import LstmRecipe
 from assets.tweets.lstm_training import finish, nats_per_token, network_of, prepare
 from resources.store.types import Checkpoint
 from resources.training import presets
-from resources.training.loop import Plan, fit
+from resources.training.loop import fit
+from resources.training.plan import Plan
 
 PRESETS = Path(__file__).resolve().parent.parent / "assets" / "tweets" / "lstm_presets.yaml"
 VOCABULARY, ROW_LENGTH = 8192, 64

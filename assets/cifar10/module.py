@@ -17,7 +17,7 @@ from torch.utils.hooks import RemovableHandle
 from assets.cifar10.muon import Muon
 from assets.cifar10.network import Fast
 from assets.cifar10.recipe import Cifar10Recipe
-from resources.training.loop import TrainedModule
+from resources.training.module import TrainedModule
 
 
 class Cifar10Module(TrainedModule):

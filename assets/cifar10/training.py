@@ -23,7 +23,8 @@ from resources.errors import BadInput
 from resources.store.types import Checkpoint
 from resources.training.batches import DeviceBatches
 from resources.training.classification import fitted_temperature
-from resources.training.loop import Training, seeded
+from resources.training.keeper import Training
+from resources.training.loop import seeded
 
 SPLITS = {"train": 0, "validation": 1, "test": 2}
 """What the dataset's tensor `split` holds."""

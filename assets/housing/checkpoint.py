@@ -23,7 +23,7 @@ from resources.training.results import checkpoint_result, finished_meanwhile, le
 from resources.training.trainer import Trainer, needed
 
 if TYPE_CHECKING:
-    from resources.training.loop import Training
+    from resources.training.keeper import Training
 
 PRESETS = Path(__file__).with_name("presets.yaml")
 PRODUCT = "housing"

@@ -15,7 +15,7 @@ from assets.housing.network import Bank, edges, encoded
 from assets.housing.recipe import HousingRecipe
 from assets.housing.splits import TRAIN, VALIDATION, Scales, positions, scales, standardised
 from resources.training.batches import DeviceBatches
-from resources.training.loop import TrainedModule
+from resources.training.module import TrainedModule
 
 _BANK, _BEST = "bank.", "best_"
 _AT_ONCE = 4096  # validation rows in one go: some hundred MB for 160 networks of two layers of 64

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from assets.sentiment import network
 from assets.sentiment.recipe import SentimentRecipe
-from resources.training.loop import TrainedModule
+from resources.training.module import TrainedModule
 
 _LORA_SCALE = 2  # alpha / rank, the usual choice: a rank is then changed without another learning rate
 _LORA_PREFIX = "base_model.model."  # before the names of what peft wraps

@@ -23,7 +23,8 @@ from resources.store.types import Checkpoint, Tensors
 from resources.text.pretrained import AUTO, Encoder
 from resources.text.tweets import PARTS
 from resources.training.classification import fitted_temperature
-from resources.training.loop import Training, seeded
+from resources.training.keeper import Training
+from resources.training.loop import seeded
 
 _AT_ONCE = 256  # validation tweets of one step
 

@@ -21,7 +21,7 @@ from assets.tweets.network import TweetLSTM
 from assets.tweets.row_batches import filling
 from assets.tweets.schedule import course, perplexity
 from resources.training.batches import Batch
-from resources.training.loop import TrainedModule
+from resources.training.module import TrainedModule
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ from assets.tweets.schedule import perplexity
 from resources.errors import BadInput
 from resources.store.types import Checkpoint
 from resources.training.batches import DeviceBatches
-from resources.training.loop import Training, seeded
+from resources.training.keeper import Training
+from resources.training.loop import seeded
 
 TOKENIZER = "tokenizer.json"
 

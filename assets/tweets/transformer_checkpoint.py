@@ -22,7 +22,7 @@ from resources.training.results import checkpoint_result, finished_meanwhile, le
 from resources.training.trainer import Trainer
 
 if TYPE_CHECKING:
-    from resources.training.loop import Training
+    from resources.training.keeper import Training
 
 PRESETS = Path(__file__).with_name("transformer_presets.yaml")
 TEXT_LOG = "tweets/transformer_training_log.txt"

@@ -16,7 +16,7 @@ from assets.tweets.chunked_loss import LOGITS, cross_entropy_sum
 from assets.tweets.schedule import course, perplexity
 from assets.tweets.transformer_model import TransformerModel
 from assets.tweets.transformer_recipe import TransformerRecipe
-from resources.training.loop import TrainedModule
+from resources.training.module import TrainedModule
 
 
 class TransformerModule(TrainedModule):

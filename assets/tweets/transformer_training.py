@@ -24,7 +24,8 @@ from assets.tweets.transformer_recipe import CODE_VERSION, TransformerRecipe
 from resources.errors import BadInput
 from resources.store.types import Checkpoint
 from resources.text import causal, tweets
-from resources.training.loop import Training, seeded
+from resources.training.keeper import Training
+from resources.training.loop import seeded
 
 _DRAWN = {tweets.TRAIN: 1, tweets.VALIDATION: 2}
 """Each part's sample is drawn from a stream of its own."""

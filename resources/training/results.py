@@ -28,7 +28,7 @@ from resources.training.plots import as_markdown, curves
 from resources.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    from resources.training.loop import Training
+    from resources.training.keeper import Training
 
 MLFLOW_RUN = "mlflow_run"
 UNUSABLE = (CorruptArtifact, MissingArtifact, OutdatedArtifact)

@@ -1,6 +1,6 @@
 """What a training needs to go on after a kill: Lightning's checkpoint, kept where the store keeps partial results.
 
-Belongs here: writing and reading it. Does not belong here: when (`loop.py`), and where that is (`trainer.py`). Pure:
+Belongs here: writing and reading it. Does not belong here: when (`keeper.py`), and where that is (`trainer.py`). Pure:
 torch and Lightning.
 """
 

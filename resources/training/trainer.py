@@ -23,7 +23,8 @@ from resources.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from resources.training.batches import DeviceBatches
-    from resources.training.loop import TrainedModule, Training
+    from resources.training.keeper import Training
+    from resources.training.module import TrainedModule
 
 _EVERY_S = 10.0
 """Epochs may take milliseconds: the run's log gets a line about them at this pace, the text log gets them all."""
@@ -69,7 +70,8 @@ class Trainer(dg.ConfigurableResource):
         a second stand in each epoch's line, and how it ended, or why not, comes last.
         Raises: Diverged; DeviceFull.
         """
-        from resources.training.loop import Plan, fit
+        from resources.training.loop import fit
+        from resources.training.plan import Plan
 
         device = str(train.device)
         asset = context.asset_key.to_user_string()

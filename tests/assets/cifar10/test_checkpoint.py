@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
-from resources.training.loop import DeviceBatches  # noqa: E402
+from resources.training.batches import DeviceBatches  # noqa: E402
 
 pytestmark = pytest.mark.train
 QUICK = {"width": 4, "epochs": 2, "batch_size": 48}
@@ -47,7 +47,7 @@ def test_a_baseline_is_a_checkpoint_without_a_training(chain: Any) -> None:
 
 
 def test_a_training_that_was_killed_goes_on_under_another_run(chain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("resources.training.loop._STATE_SHARE", 0)  # save after every epoch, however short
+    monkeypatch.setattr("resources.training.keeper._STATE_SHARE", 0)  # save after every epoch, however short
     chain.run("dataset")
     whole = DeviceBatches.__iter__
 

@@ -14,7 +14,8 @@ from assets.cifar10.module import Cifar10Module, one_cycle  # noqa: E402
 from assets.cifar10.muon import Muon, orthogonalised  # noqa: E402
 from assets.cifar10.recipe import Cifar10Recipe  # noqa: E402
 from assets.cifar10.training import prepare  # noqa: E402
-from resources.training.loop import Plan, fit  # noqa: E402
+from resources.training.loop import fit  # noqa: E402
+from resources.training.plan import Plan  # noqa: E402
 
 pytestmark = pytest.mark.train
 
@@ -148,7 +149,7 @@ def test_each_network_learns(bands: Mapping[str, Any], fields: dict[str, Any]) -
 def test_a_training_that_was_killed_ends_in_the_same_bits(
     bands: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("resources.training.loop._STATE_SHARE", 0)  # save after every epoch, however short
+    monkeypatch.setattr("resources.training.keeper._STATE_SHARE", 0)  # save after every epoch, however short
     recipe = _recipe(**FAST, epochs=4, batch_size=120, translate=2, cutout=4)
 
     class Kept(dict[str, bytes]):
@@ -179,7 +180,7 @@ def test_a_training_that_was_killed_ends_in_the_same_bits(
 def test_a_signal_ends_a_training_in_the_middle_of_a_backward_pass(
     bands: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("resources.training.loop._STATE_SHARE", 0)  # save after every epoch, however short
+    monkeypatch.setattr("resources.training.keeper._STATE_SHARE", 0)  # save after every epoch, however short
 
     class Terminated(BaseException):
         pass

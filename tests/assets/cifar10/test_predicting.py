@@ -17,7 +17,8 @@ from assets.cifar10.scoring import scored  # noqa: E402
 from assets.cifar10.training import finish, part, prepare  # noqa: E402
 from resources.errors import BadInput  # noqa: E402
 from resources.store.types import Checkpoint, Document  # noqa: E402
-from resources.training.loop import Plan, fit  # noqa: E402
+from resources.training.loop import fit  # noqa: E402
+from resources.training.plan import Plan  # noqa: E402
 
 pytestmark = pytest.mark.train
 

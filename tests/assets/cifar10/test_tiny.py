@@ -17,7 +17,8 @@ from assets.cifar10.recipe import Cifar10Recipe  # noqa: E402
 from assets.cifar10.training import finish, part, prepare  # noqa: E402
 from resources.store.types import Tensors  # noqa: E402
 from resources.training import presets  # noqa: E402
-from resources.training.loop import Plan, fit  # noqa: E402
+from resources.training.loop import fit  # noqa: E402
+from resources.training.plan import Plan  # noqa: E402
 
 pytestmark = pytest.mark.train
 

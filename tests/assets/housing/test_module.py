@@ -11,7 +11,9 @@ pytest.importorskip("lightning")
 from assets.housing.module import HousingModule, kept, train_batches, validation_batches  # noqa: E402
 from assets.housing.recipe import HousingRecipe  # noqa: E402
 from assets.housing.splits import TRAIN, VALIDATION  # noqa: E402
-from resources.training.loop import Plan, Training, fit  # noqa: E402
+from resources.training.keeper import Training  # noqa: E402
+from resources.training.loop import fit  # noqa: E402
+from resources.training.plan import Plan  # noqa: E402
 
 pytestmark = pytest.mark.train
 Fitted = Callable[..., dict[str, Any]]

@@ -79,7 +79,7 @@ def base(tmp_path: Path, tiny_base: Path) -> Path:
 
 @pytest.fixture
 def bench(base: Path, make_desk: Callable[..., "Desk"], monkeypatch: pytest.MonkeyPatch) -> Bench:
-    monkeypatch.setattr("resources.training.loop._STATE_SHARE", 0)  # these epochs are shorter than a save
+    monkeypatch.setattr("resources.training.keeper._STATE_SHARE", 0)  # these epochs are shorter than a save
     return Bench(make_desk(PRESETS, base))
 
 

@@ -14,7 +14,8 @@ from assets.sentiment.batches import LengthBatches  # noqa: E402
 from assets.sentiment.module import SentimentModule, macro_f1  # noqa: E402
 from assets.sentiment.recipe import SentimentRecipe  # noqa: E402
 from resources.text import pretrained  # noqa: E402
-from resources.training.loop import Plan, fit, seeded  # noqa: E402
+from resources.training.loop import fit, seeded  # noqa: E402
+from resources.training.plan import Plan  # noqa: E402
 
 if TYPE_CHECKING:
     from tests.assets.sentiment.conftest import Labelled
@@ -107,7 +108,7 @@ def test_a_killed_training_ends_like_an_uninterrupted_one_bit_for_bit(parts: Any
     _, whole = trained(parts, few, kind)
     state = Memory()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("resources.training.loop._STATE_SHARE", 0)  # these epochs are shorter than a save
+        patch.setattr("resources.training.keeper._STATE_SHARE", 0)  # these epochs are shorter than a save
         with pytest.raises(Killed):
             trained(parts, few, kind, state, die_after=2)
         _, resumed = trained(parts, few, kind, state)

@@ -25,8 +25,10 @@ from assets.tweets.network import TweetLSTM  # noqa: E402
 from assets.tweets.row_batches import validation_batches  # noqa: E402
 from assets.tweets.schedule import course, perplexity  # noqa: E402
 from resources.errors import BadInput  # noqa: E402
-from resources.training import loop, presets  # noqa: E402
-from resources.training.loop import Plan, Training, fit  # noqa: E402
+from resources.training import keeper, presets  # noqa: E402
+from resources.training.keeper import Training  # noqa: E402
+from resources.training.loop import fit  # noqa: E402
+from resources.training.plan import Plan  # noqa: E402
 
 pytestmark = pytest.mark.train
 Tokens = dict[str, Any]
@@ -206,11 +208,12 @@ import torch
 
 from assets.tweets.lstm_recipe import LstmRecipe
 from assets.tweets.lstm_training import prepare
-from resources.training import loop
-from resources.training.loop import Plan, fit
+from resources.training import keeper
+from resources.training.loop import fit
+from resources.training.plan import Plan
 
 folder = Path(sys.argv[1])
-loop._STATE_SHARE = 0  # save after every round, however short
+keeper._STATE_SHARE = 0  # save after every round, however short
 
 
 class Folder:
@@ -271,7 +274,7 @@ def test_a_killed_training_goes_on_and_its_curve_is_that_of_an_uninterrupted_one
                 process.send_signal(signal.SIGKILL)
                 break
         assert process.wait() == -signal.SIGKILL, process.stderr.read() if process.stderr else ""
-    monkeypatch.setattr(loop, "_STATE_SHARE", 0)
+    monkeypatch.setattr(keeper, "_STATE_SHARE", 0)
     _, resumed = trained(tokens, of, state=Left(tmp_path))
     assert 1 <= resumed.resumed_from <= 2, "it went on within the first epoch"
     _, whole = trained(tokens, of)

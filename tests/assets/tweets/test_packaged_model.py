@@ -19,7 +19,8 @@ from assets.tweets.next_word import next_words  # noqa: E402
 from assets.tweets.prefixes import cut  # noqa: E402
 from assets.tweets.transformer_recipe import TransformerRecipe  # noqa: E402
 from resources.text import causal  # noqa: E402
-from resources.training.loop import Plan, fit  # noqa: E402
+from resources.training.loop import fit  # noqa: E402
+from resources.training.plan import Plan  # noqa: E402
 
 # The conversion alone takes a minute and a half on a busy machine.
 pytestmark = [pytest.mark.train, pytest.mark.language_model, pytest.mark.timeout(900)]

@@ -18,7 +18,9 @@ from resources.errors import BadInput  # noqa: E402
 from resources.store.types import Checkpoint  # noqa: E402
 from resources.text import causal  # noqa: E402
 from resources.training import presets  # noqa: E402
-from resources.training.loop import Plan, Training, fit  # noqa: E402
+from resources.training.keeper import Training  # noqa: E402
+from resources.training.loop import fit  # noqa: E402
+from resources.training.plan import Plan  # noqa: E402
 
 pytestmark = pytest.mark.train
 

@@ -25,7 +25,8 @@ def problem() -> Callable[..., tuple[Any, Any, Any]]:
     from torch import nn
 
     from resources.training.batches import DeviceBatches
-    from resources.training.loop import TrainedModule, seeded
+    from resources.training.loop import seeded
+    from resources.training.module import TrainedModule
 
     class Sum(TrainedModule):
         def __init__(self, learning_rate: float) -> None:

@@ -14,11 +14,12 @@ class Killed(BaseException):
 
 @pytest.fixture(autouse=True)
 def _state_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("resources.training.loop._STATE_SHARE", 0)  # these epochs are shorter than a save
+    monkeypatch.setattr("resources.training.keeper._STATE_SHARE", 0)  # these epochs are shorter than a save
 
 
 def _fit(problem: Any, state: Any = None, die_after: int = 0, learning_rate: float = 1e-2, **plan: Any) -> Any:
-    from resources.training.loop import Plan, fit
+    from resources.training.loop import fit
+    from resources.training.plan import Plan
 
     def on_epoch(numbers: dict[str, float]) -> None:
         if numbers["epoch"] == die_after:
@@ -74,7 +75,8 @@ def test_two_trainings_of_one_seed_are_equal(problem: Any) -> None:
 def test_the_best_epoch_is_kept_on_request_also_over_a_kill(problem: Any, state: Any) -> None:
     import torch
 
-    from resources.training.loop import Plan, fit
+    from resources.training.loop import fit
+    from resources.training.plan import Plan
 
     with pytest.raises(Killed):  # this learning rate makes the loss go up and down
         _fit(problem, state, die_after=7, learning_rate=0.3, epochs=10, keep="best")
@@ -97,7 +99,8 @@ def test_it_stops_when_the_loss_no_longer_falls(problem: Any) -> None:
 
 
 def test_the_module_says_which_metric_decides_and_which_way(problem: Any, state: Any) -> None:
-    from resources.training.loop import Plan, fit
+    from resources.training.loop import fit
+    from resources.training.plan import Plan
 
     scores = [0.2, 0.6, 0.6, 0.5, 0.4]
 
@@ -120,7 +123,8 @@ def test_the_module_says_which_metric_decides_and_which_way(problem: Any, state:
 
 
 def test_a_state_judged_by_another_metric_begins_anew(problem: Any, state: Any) -> None:
-    from resources.training.loop import Plan, fit
+    from resources.training.loop import fit
+    from resources.training.plan import Plan
 
     with pytest.raises(Killed):
         _fit(problem, state, die_after=3)
@@ -136,7 +140,8 @@ def test_frozen_weights_are_among_the_result_and_not_among_the_copies(problem: A
 
     import torch
 
-    from resources.training.loop import Plan, fit
+    from resources.training.loop import fit
+    from resources.training.plan import Plan
     from resources.training.state import STATE
 
     module, train, validation = problem()
@@ -150,7 +155,8 @@ def test_frozen_weights_are_among_the_result_and_not_among_the_copies(problem: A
 
 
 def test_how_much_an_earlier_run_has_done_is_told_before_training(problem: Any, state: Any) -> None:
-    from resources.training.loop import Plan, fit
+    from resources.training.loop import fit
+    from resources.training.plan import Plan
 
     told: list[int] = []
     with pytest.raises(Killed):
@@ -169,7 +175,7 @@ def test_it_stops_at_the_time_limit_and_a_resumed_one_does_not_start_anew(proble
 
 
 def test_a_loss_that_is_no_number_says_what_to_do(problem: Any) -> None:
-    from resources.training.loop import Diverged
+    from resources.training.keeper import Diverged
 
     with pytest.raises(Diverged, match="learning rate"):
         _fit(problem, learning_rate=1e18)
@@ -182,7 +188,7 @@ def test_gradients_are_clipped(problem: Any) -> None:
 
 
 def test_bf16_is_what_a_gpu_gets_unless_told(problem: Any) -> None:
-    from resources.training.loop import Plan
+    from resources.training.plan import Plan
 
     said = [Plan(1, device).lightning_precision for device in ("cpu", "mps", "cuda", "cuda:1")]
     assert said == ["32-true", "32-true", "bf16-mixed", "bf16-mixed"]
@@ -203,7 +209,8 @@ def test_nothing_is_said_by_the_library(
 
 
 def test_steps_are_told_across_epochs(problem: Any) -> None:
-    from resources.training.loop import Plan, fit
+    from resources.training.loop import fit
+    from resources.training.plan import Plan
 
     heard: list[tuple[int, int]] = []
     module, train, validation = problem()
@@ -241,7 +248,8 @@ def test_a_state_that_cannot_be_used_is_said_and_the_training_begins_anew(
 
     import torch
 
-    from resources.training.loop import Plan, fit
+    from resources.training.loop import fit
+    from resources.training.plan import Plan
     from resources.training.state import STATE
 
     with pytest.raises(Killed):

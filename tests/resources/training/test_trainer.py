@@ -28,12 +28,12 @@ def _materialize(
     """A run of an asset that trains; `die_after` kills it in that epoch. Returns (result, Training or None)."""
     from resources.store.io_manager import ArtifactIOManager, ArtifactStore
     from resources.store.types import Text
-    from resources.training import loop
+    from resources.training.keeper import Training
     from resources.training.recipe import Recipe
     from resources.training.trainer import Trainer
 
     store = ArtifactStore(root=str(root / "store"), library=str(root / "library"))
-    trained: list[loop.Training] = []
+    trained: list[Training] = []
 
     @dg.asset(dagster_type=Text)  # type: ignore[call-overload]
     def model(context: dg.AssetExecutionContext, trainer: Trainer) -> Text:
@@ -61,7 +61,7 @@ def _materialize(
 
 @pytest.fixture(autouse=True)
 def _state_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("resources.training.loop._STATE_SHARE", 0)  # these epochs are shorter than a save
+    monkeypatch.setattr("resources.training.keeper._STATE_SHARE", 0)  # these epochs are shorter than a save
 
 
 def test_every_epoch_is_a_line_of_the_text_log(problem: Any, tmp_path: Path) -> None:
