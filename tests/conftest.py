@@ -8,6 +8,7 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,13 @@ for name in [name for name in os.environ if name.startswith("SCRIPTORIUM_") or n
 # Each process that sums up would load torch and transformers for a few sentences: 7 s of CPU time. Tests of the encoder
 # ask for it by itself, and the README's commands run without this setting.
 os.environ["SCRIPTORIUM_SENTENCE_ENCODER"] = "none"
+
+if importlib.util.find_spec("absl"):  # of rouge-score
+    import absl.logging
+
+    # Its handler keeps the stream that was standard error when it was first imported, and closes it, if it is that no
+    # more, as soon as Dagster configures logging. That stream would be pytest's, and every test after it would fail.
+    absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 _MEMORY, _ENOUGH_MEMORY = Path("/dev/shm"), 8 << 30
 """Every commit of SQLite and every object of the store waits for the disk, 6 to 20 ms on a busy one, and a run has
