@@ -7,12 +7,24 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#!<>&|~$^=])")
 # What GitHub and others make links of on their own.
 _LINKS = re.compile(r"(?i)(?<=\w)(:)(?=//)|(?<=www)(\.)|(?<=\w)(@)(?=\w)")
 # A digit with a dot, a plus or a dash begins a list only where a line begins.
 _AT_START = re.compile(r"^(\d+)([.)])(?=\s|$)|^([-+])(?=\s|$|-)")
+
+
+_LISTED = 500
+"""A line of a list that is longer is cut: names of files may be of any length."""
+
+
+def bullets(lines: Sequence[str], most: int) -> str:
+    """A list of the first `most` lines, each shown letter by letter, and how many more there are."""
+    more = [f"- … and {len(lines) - most:,} more"] if len(lines) > most else []
+    shown = (line if len(line) <= _LISTED else f"{line[:_LISTED]}…" for line in lines[:most])
+    return "\n".join([*(f"- {escape(line)}" for line in shown), *more])
 
 
 def escape(text: str) -> str:

@@ -9,13 +9,10 @@ from pathlib import Path
 import dagster as dg
 
 from resources.intake.batch_events import Batches
-from resources.intake.files import Names
+from resources.intake.files import TEXTS
 from resources.intake.sentiment import sentiment
 from sensors.batches import batch_sensor, first_made
 from sensors.inbox import Limits, inbox_sensor
-
-TEXTS = Names(taken=frozenset({".csv", ".tsv", ".txt"}), never=frozenset())
-"""What holds texts to be judged: a table, or plain text with one on each line."""
 
 SENTIMENT_QUESTIONS = Batches(
     "sentiment_questions", "sentiment_batches", TEXTS, "sentiment_predict", "sentiment_predictions"

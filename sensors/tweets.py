@@ -9,13 +9,10 @@ from pathlib import Path
 import dagster as dg
 
 from resources.intake.batch_events import Batches
-from resources.intake.files import Names
+from resources.intake.files import TEXTS
 from sensors.batches import always, batch_sensor, first_made
 from sensors.chain import CHAIN_TAG
 from sensors.inbox import Limits
-
-TEXTS = Names(taken=frozenset({".csv", ".tsv", ".txt"}), never=frozenset())
-"""What holds tweets or the beginnings of some: a table, or plain text with one on each line."""
 
 TWEET_FILES = Batches("tweet_files", None, TEXTS, "tweets_prepare", "tweet_corpus")
 TWEET_PROMPTS = Batches("tweet_prompts", "tweet_batches", TEXTS, "tweets_complete", "tweet_completions")

@@ -7,6 +7,7 @@ reading CSV (`tables.py`).
 import csv
 import io
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from pydantic import Field
 from assets.housing.checkpoint import PRODUCT
 from assets.housing.dataset import GROUP, OWNERS, housing_questions
 from dagster_project.partitions import housing_batches
+from resources.commonmark import bullets
 from resources.errors import BadInput, failures
 from resources.intake import batches
 from resources.store.io_manager import ArtifactStore
@@ -114,7 +116,7 @@ def housing_predictions(
             "folder": dg.MetadataValue.path(folder),
             "preview": dg.MetadataValue.md(_preview(priced)),
             "wall_s": round(time.monotonic() - started, 3),
-            **({"problems": dg.MetadataValue.md(_listed(problems))} if problems else {}),
+            **({"problems": dg.MetadataValue.md(bullets(problems, _SHOWN))} if problems else {}),
             **_compared(priced),
         },
     )
@@ -124,19 +126,11 @@ def _read(context: dg.AssetExecutionContext, card: "HousingCard") -> tuple[list[
     """The rows of every file that is as it was taken in, and what is left out, a line each."""
     from assets.housing import tables
 
-    asset = housing_questions.key.to_user_string()
-    whole, others = batches.files_of(context, asset, context.partition_key, missing="leave")
-    problems = [f"{file.name}: is gone, or holds something else than when it was taken in" for file in others]
-    questions = []
-    for file in whole:
-        try:
-            read = tables.read_questions(file.name, file.path.read_bytes(), card.columns)
-        except OSError as error:
-            problems.append(f"{file.name}: can't be read ({error.strerror})")
-            continue
-        questions.append(read)
-        problems += read.problems
-    return questions, problems
+    def read(name: str, content: bytes) -> tuple["Questions", Sequence[str]]:
+        one = tables.read_questions(name, content, card.columns)
+        return one, one.problems
+
+    return batches.read_each(context, housing_questions.key.to_user_string(), read)
 
 
 def _priced(questions: list["Questions"], card: "HousingCard", predict: Any) -> _Priced:
@@ -218,8 +212,3 @@ def _preview(priced: _Priced) -> str:
         interval = f"{given.low[number]:.1f} to {given.high[number]:.1f}"
         lines.append(f"| {shown} | {given.price[number]:.1f} | {interval} | {priced.outside[number]} |")
     return "\n".join(lines) + (f"\n\n… and {len(places) - _SHOWN:,} more" if len(places) > _SHOWN else "")
-
-
-def _listed(problems: list[str]) -> str:
-    more = [f"- … and {len(problems) - _SHOWN:,} more"] if len(problems) > _SHOWN else []
-    return "\n".join([*(f"- {problem}" for problem in problems[:_SHOWN]), *more])

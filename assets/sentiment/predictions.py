@@ -5,6 +5,7 @@ Belongs here: the asset, and what is recorded of it. Does not belong here: readi
 """
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -15,6 +16,7 @@ from assets.sentiment.reading import ReadingConfig
 from assets.sentiment.recipe import PRODUCT
 from assets.sentiment.source import GROUP, OWNERS, sentiment_questions
 from dagster_project.partitions import sentiment_batches
+from resources.commonmark import bullets
 from resources.errors import BadInput, failures
 from resources.intake import batches
 from resources.intake.sentiment import quoted
@@ -120,7 +122,7 @@ def sentiment_predictions(
             "preview": dg.MetadataValue.md(_preview(asked, card.labels, shares)),
             "texts_per_s": round(len(texts) / took, 1) if took else 0.0,
             "wall_s": round(time.monotonic() - started, 3),
-            **({"problems": dg.MetadataValue.md(_listed(problems))} if problems else {}),
+            **({"problems": dg.MetadataValue.md(bullets(problems, _SHOWN))} if problems else {}),
             **_truth(asked),
             **answers.compared(asked, card.labels, shares),
         },
@@ -132,21 +134,12 @@ def _read(context: dg.AssetExecutionContext, config: SentimentPredictionsConfig)
     from assets.sentiment import questions
 
     options = config.options()
-    asset = sentiment_questions.key.to_user_string()
-    whole, others = batches.files_of(context, asset, context.partition_key, missing="leave")
-    problems = [f"{file.name}: is gone, or holds something else than when it was taken in" for file in others]
-    asked = []
-    for file in whole:
-        try:
-            read = questions.read(file.name, file.path.read_bytes(), options)
-        except OSError as error:
-            problems.append(f"{file.name}: can't be read ({error.strerror})")
-        except BadInput as error:
-            problems.append(f"{file.name}: {error}")
-        else:
-            asked.append(read)
-            problems += read.problems
-    return asked, problems
+
+    def read(name: str, content: bytes) -> tuple["Questions", Sequence[str]]:
+        one = questions.read(name, content, options)
+        return one, one.problems
+
+    return batches.read_each(context, sentiment_questions.key.to_user_string(), read)
 
 
 def _preview(asked: list["Questions"], labels: tuple[str, ...], shares: "np.ndarray") -> str:
@@ -156,11 +149,6 @@ def _preview(asked: list["Questions"], labels: tuple[str, ...], shares: "np.ndar
     for text, row in zip(texts[:_SHOWN], shares, strict=False):
         lines.append(f"| {quoted(text)} | {labels[int(row.argmax())]} | {' | '.join(f'{p:.1%}' for p in row)} |")
     return "\n".join(lines) + (f"\n\n… and {len(texts) - _SHOWN:,} more" if len(texts) > _SHOWN else "")
-
-
-def _listed(problems: list[str]) -> str:
-    more = [f"- … and {len(problems) - _SHOWN:,} more"] if len(problems) > _SHOWN else []
-    return "\n".join([*(f"- {quoted(problem, 500)}" for problem in problems[:_SHOWN]), *more])
 
 
 def _truth(asked: list["Questions"]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pydantic import Field
 from assets.tweets import current
 from assets.tweets.source import GROUP, OWNERS, tweet_prompts
 from dagster_project.partitions import tweet_batches
-from resources.commonmark import escape
+from resources.commonmark import bullets
 from resources.errors import BadInput, MissingOriginal, failures
 from resources.intake import batches
 from resources.progress import Progress
@@ -117,7 +117,7 @@ def tweet_completions(
             "folder": dg.MetadataValue.path(folder),
             "prompts_per_s": round(len(prompts) / took, 2) if took else 0.0,
             "wall_s": round(time.monotonic() - started, 3),
-            **({"problems": dg.MetadataValue.md(_listed(problems))} if problems else {}),
+            **({"problems": dg.MetadataValue.md(bullets(problems, _SHOWN))} if problems else {}),
         },
     )
 
@@ -128,24 +128,12 @@ def _read(context: dg.AssetExecutionContext, config: CompletionsConfig) -> tuple
 
     prompts, problems = prompting.of_texts(prompting.CONFIG, config.prompts)
     try:
-        asset = tweet_prompts.key.to_user_string()
-        whole, others = batches.files_of(context, asset, context.partition_key, missing="leave")
+        read, odd = batches.read_each(context, tweet_prompts.key.to_user_string(), prompting.of_file)
     except MissingOriginal:
         if config.prompts:  # those of the config suffice
             return prompts, problems
         raise
-    problems += [f"{file.name}: is gone, or holds something else than when it was taken in" for file in others]
-    for file in whole:
-        try:
-            read, odd = prompting.of_file(file.name, file.path.read_bytes())
-        except OSError as error:
-            problems.append(f"{file.name}: can't be read ({error.strerror})")
-        except BadInput as error:
-            problems.append(f"{file.name}: {error}")
-        else:
-            prompts += read
-            problems += odd
-    return prompts, problems
+    return [*prompts, *(prompt for of_file in read for prompt in of_file)], [*problems, *odd]
 
 
 def _completed(
@@ -177,8 +165,3 @@ def _how(config: CompletionsConfig) -> str:
     if config.mode == "greedy":
         return "greedy"
     return f"sampling at temperature {config.temperature:g}, top-p {config.top_p:g}, seed {config.seed}"
-
-
-def _listed(problems: list[str]) -> str:
-    more = [f"- … and {len(problems) - _SHOWN:,} more"] if len(problems) > _SHOWN else []
-    return "\n".join([*(f"- {escape(problem)}" for problem in problems[:_SHOWN]), *more])

@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 import stat as modes
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, overload
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar, overload
 
 import dagster as dg
 
@@ -22,6 +22,8 @@ from resources.intake.files import Claim, Found, scan
 from resources.intake.identity import KEY_HEX, FileChanged, FileStat, digest_some, shown
 from resources.intake.intake import RUN_KEY_TAG, SENSOR_TAG, check_name
 from resources.progress import Progress
+
+T = TypeVar("T")
 
 _STARTING_S = 60.0
 """So long a run that someone else has created may take to start before it no longer counts."""
@@ -135,6 +137,31 @@ def files_of(
             "Put them back as they were; or take in the files as they are now, by the inbox or by name.",
         )
     return whole
+
+
+def read_each(
+    context: dg.AssetExecutionContext, asset: str, read: Callable[[str, bytes], tuple[T, Sequence[str]]]
+) -> tuple[list[T], list[str]]:
+    """What `read` makes of the name and the bytes of each file of this step's partition of `asset`, by name; and what
+    is left out, a line each: what `read` says beside it, and files that are gone, have other bytes, can't be read, or
+    of which it raises `BadInput`.
+
+    Raises `MissingOriginal` where nothing was taken in yet.
+    """
+    whole, others = files_of(context, asset, context.partition_key, missing="leave")
+    problems = [f"{file.name}: is gone, or holds something else than when it was taken in" for file in others]
+    made = []
+    for file in whole:
+        try:
+            content, odd = read(file.name, file.path.read_bytes())
+        except OSError as error:
+            problems.append(f"{file.name}: can't be read ({error.strerror})")
+        except BadInput as error:
+            problems.append(f"{file.name}: {error}")
+        else:
+            made.append(content)
+            problems += odd
+    return made, problems
 
 
 def is_whole(file: BatchFile) -> bool:

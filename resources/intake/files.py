@@ -53,6 +53,10 @@ class Names:
         return Claim.MAYBE
 
 
+TEXTS = Names(taken=frozenset({".csv", ".tsv", ".txt"}), never=frozenset())
+"""What holds texts: a table, or plain text with one on each line."""
+
+
 class Problem(NamedTuple):
     """Why a file is refused, and what to do about it."""
 

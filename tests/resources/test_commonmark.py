@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from resources.commonmark import escape
+from resources.commonmark import bullets, escape
 
 COMMONMARK = MarkdownIt("commonmark")
 NASTY = [
@@ -64,3 +64,14 @@ def test_addresses_do_not_become_links_by_themselves() -> None:
     for text in NASTY:
         assert "<a" not in github.render(escape(text))
     assert escape("https://a.b www.a.b a@b.c") == r"https\://a.b www\.a.b a\@b.c"
+
+
+def test_a_list_shows_its_first_lines_letter_by_letter_and_counts_the_others() -> None:
+    lines = ["<b>.csv: *gone*", "x" * 501, "third", "fourth"]
+    shown = bullets(lines, 3)
+    assert COMMONMARK.render(shown).count("<li>") == 4
+    assert "&lt;b&gt;.csv: *gone*" in COMMONMARK.render(shown)
+    assert f"{'x' * 500}…" in shown
+    assert "x" * 501 not in shown
+    assert shown.endswith("- … and 1 more")
+    assert bullets(lines[:1], 1).count("\n") == 0

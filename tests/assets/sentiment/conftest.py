@@ -24,7 +24,7 @@ from assets.sentiment.pooled import sentiment_pooled_champion
 from assets.sentiment.predictions import sentiment_predictions
 from assets.sentiment.source import sentiment_file, sentiment_questions
 from resources.intake.batches import Batches, take_in
-from resources.intake.files import Names
+from resources.intake.files import TEXTS
 from resources.intake.sentiment import sentiment_intake
 from resources.store import records
 from resources.store.io_manager import ArtifactIOManager, ArtifactStore
@@ -42,7 +42,6 @@ ASSETS = [
     sentiment_pooled_champion,
     sentiment_predictions,
 ]
-TEXTS = Names(taken=frozenset({".csv", ".tsv", ".txt"}), never=frozenset())
 
 
 @pytest.fixture(scope="session")
