@@ -2,8 +2,8 @@
 
 It is a cache: the truth is in Dagster's runs and events. Deleted or damaged, it is made anew, and files are read again.
 
-Belongs here: tables and queries. Pure: no Dagster.
-Does not belong here: what follows from them (`intake.py`, `sensors/`).
+Belongs here: queries. Pure: no Dagster.
+Does not belong here: tables, opening and repair (`ledger_file.py`), what follows from them (`intake.py`, `sensors/`).
 """
 
 from __future__ import annotations
@@ -12,35 +12,14 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
 from resources.errors import ScriptoriumError
 from resources.intake.identity import FileStat
-
-_VERSION = 1
-_TABLES = """
-create table owner (id text not null);
-create table files (
-    asset text not null, path blob not null,
-    size integer not null, mtime_ns integer not null, ctime_ns integer not null, inode integer not null,
-    state text not null, since real not null, tries integer not null default 0,
-    key text, problem text, remedy text, open integer not null default 0,
-    primary key (asset, path)
-) without rowid;
-create index files_by_key on files (asset, key) where key is not null;
-create index files_open on files (asset) where open = 1;
-create table originals (
-    asset text not null, key text not null, digest text not null,
-    path blob not null, size integer not null, mtime_ns integer not null,
-    open integer not null default 1,
-    primary key (asset, key)
-) without rowid;
-create index originals_by_digest on originals (asset, digest);
-create index originals_open on originals (asset) where open = 1;
-"""
+from resources.intake.ledger_file import connect, damaged, move_away, transaction
 
 SETTLING, TAKEN, REFUSED, IGNORED = "settling", "taken", "refused", "ignored"
 
@@ -102,12 +81,12 @@ class Ledger:
         self.path, self._asset = Path(path), asset
         self.set_aside: Path | None = None
         try:
-            self._db = self._open(owner)
+            self._db = connect(self.path, owner)
         except sqlite3.Error as error:
-            if not _damaged(error):
+            if not damaged(error):
                 raise self._unavailable(error) from error
-            self.set_aside = self._move_away()
-            self._db = self._open(owner)
+            self.set_aside = move_away(self.path)
+            self._db = connect(self.path, owner)
 
     def __enter__(self) -> Ledger:
         return self
@@ -118,51 +97,12 @@ class Ledger:
         with contextlib.suppress(sqlite3.Error):
             self._db.close()
         if isinstance(error, sqlite3.Error):
-            if not _damaged(error):
+            if not damaged(error):
                 raise self._unavailable(error) from error
-            moved = self._move_away()
+            moved = move_away(self.path)
             raise LedgerUnavailable(
                 f"{self.path} is damaged ({error}).", f"It was set aside as {moved.name} and is made anew."
             ) from error
-
-    def _open(self, owner: str) -> sqlite3.Connection:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        db = sqlite3.connect(self.path, timeout=10, isolation_level=None)
-        try:
-            # Write-ahead logging, as in Dagster's own databases: a commit costs no fsync, readers do not block.
-            db.execute("pragma journal_mode = wal")
-            db.execute("pragma synchronous = normal")
-            db.execute("pragma secure_delete = on")  # the name of a file that is gone shall not stay in free pages
-            if db.execute("pragma user_version").fetchone()[0] != _VERSION:
-                self._build(db)
-            row = db.execute("select id from owner").fetchone()
-            if row is None or row[0] != owner:
-                with _transaction(db):
-                    for table in ("owner", "files", "originals"):
-                        db.execute(f"delete from {table}")
-                    db.execute("insert into owner values (?)", (owner,))
-        except BaseException:
-            db.close()
-            raise
-        return db
-
-    @staticmethod
-    def _build(db: sqlite3.Connection) -> None:
-        with _transaction(db):
-            if db.execute("pragma user_version").fetchone()[0] == _VERSION:
-                return  # another process was faster
-            for (table,) in db.execute("select name from sqlite_master where type = 'table'").fetchall():
-                db.execute(f'drop table "{table}"')
-            for statement in _TABLES.strip().rstrip(";").split(";\n"):
-                db.execute(statement)
-            db.execute(f"pragma user_version = {_VERSION}")
-
-    def _move_away(self) -> Path:
-        moved = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
-        self.path.rename(moved)
-        for suffix in ("-wal", "-shm"):
-            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-        return moved
 
     def _unavailable(self, error: sqlite3.Error) -> LedgerUnavailable:
         return LedgerUnavailable(
@@ -191,14 +131,14 @@ class Ledger:
         return None if row is None else FileRow(FileStat(*row[0:4]), *row[4:])
 
     def forget(self, paths: Iterable[str]) -> None:
-        with _transaction(self._db):
+        with transaction(self._db):
             self._db.executemany(
                 "delete from files where asset = ? and path = ?", [(self._asset, os.fsencode(path)) for path in paths]
             )
 
     def settling(self, files: Iterable[tuple[str, FileStat]], now: float) -> None:
         """These files were first seen with these stats at `now`."""
-        with _transaction(self._db):
+        with transaction(self._db):
             self._db.executemany(
                 "insert or replace into files (asset, path, size, mtime_ns, ctime_ns, inode, state, since)"
                 " values (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -250,7 +190,7 @@ class Ledger:
     def take(self, path: str, stat: FileStat, key: str, digest: str) -> None:
         """The file at `path` holds the bytes of `key`, which stays open until Dagster knows all about it."""
         place = os.fsencode(path)
-        with _transaction(self._db):
+        with transaction(self._db):
             self._db.execute(
                 "insert or replace into files (asset, path, size, mtime_ns, ctime_ns, inode, state, since, key)"
                 " values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -298,7 +238,7 @@ class Ledger:
         return [Original(row[0], row[1], os.fsdecode(row[2]), row[3], row[4]) for row in rows]
 
     def reopen(self, keys: Iterable[str]) -> None:
-        with _transaction(self._db):
+        with transaction(self._db):
             self._db.executemany(
                 "update originals set open = 1 where asset = ? and key = ?", [(self._asset, key) for key in keys]
             )
@@ -335,26 +275,8 @@ class Ledger:
 
     def drop(self, key: str, ignored: Iterable[tuple[str, FileStat]]) -> None:
         """Know nothing of `key` and its files any more, but that these files, which lie in an inbox, are left alone."""
-        with _transaction(self._db):
+        with transaction(self._db):
             for table in ("files", "originals"):
                 self._db.execute(f"delete from {table} where asset = ? and key = ?", (self._asset, key))
             for path, stat in ignored:
                 self.ignore(path, stat)
-
-
-def _damaged(error: sqlite3.Error) -> bool:
-    """True for a broken file or missing tables; false for what passes: locked, full, not writable."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the primary result code
-    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
-
-
-@contextlib.contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    db.execute("begin immediate")
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(sqlite3.Error):
-            db.execute("rollback")
-        raise
-    db.execute("commit")

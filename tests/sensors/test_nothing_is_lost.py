@@ -146,7 +146,9 @@ def test_a_ledger_that_is_locked_makes_the_tick_wait(place, wav, monkeypatch):
     wav(place.inbox / "a.wav")
     place.ticks(3)
     connect = sqlite3.connect
-    monkeypatch.setattr("resources.intake.ledger.sqlite3.connect", lambda *a, **k: connect(*a, **{**k, "timeout": 0.1}))
+    monkeypatch.setattr(
+        "resources.intake.ledger_file.sqlite3.connect", lambda *a, **k: connect(*a, **{**k, "timeout": 0.1})
+    )
     with sqlite3.connect(place.ledger, isolation_level=None) as other:
         other.execute("begin exclusive")
         wav(place.inbox / "b.wav", tone=700)
