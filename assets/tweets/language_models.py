@@ -12,7 +12,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -43,6 +43,15 @@ class Row:
 
     ids: list[int]
     given: int
+
+
+class Asked(NamedTuple):
+    """Prefixes to be continued: tokens of each, how many words and tokens at most, and how they are drawn."""
+
+    prefixes: list[list[int]]
+    most_words: Sequence[int]
+    most: Sequence[int]
+    sampling: Sampling | None
 
 
 class LanguageModel(ABC):
@@ -78,14 +87,7 @@ class LanguageModel(ABC):
         """The state of these rows, some of them several times."""
 
     @abstractmethod
-    def _generate(
-        self,
-        prefixes: list[list[int]],
-        most_words: Sequence[int],
-        most: Sequence[int],
-        sampling: Sampling | None,
-        told: Callable[[int], object],
-    ) -> list[list[int]]: ...
+    def _generate(self, asked: Asked, told: Callable[[int], object]) -> list[list[int]]: ...
 
     def rows(self, halves: Sequence[tuple[str, str]]) -> list[Row]:
         """Tokens of each prefix and its continuation, read together as one text.
@@ -127,7 +129,7 @@ class LanguageModel(ABC):
         most = [most_tokens_of(words) for words in most_words]
         if most_tokens is not None:
             most = [min(each, most_tokens) for each in most]
-        made = self._generate(given, most_words, most, sampling, told)
+        made = self._generate(Asked(given, most_words, most, sampling), told)
         before = self.decode(given)
         whole = self.decode([[*ids, *more] for ids, more in zip(given, made, strict=True)])
         lines = [(text[len(start) :].splitlines() or [""])[0] for start, text in zip(before, whole, strict=True)]
@@ -181,16 +183,9 @@ class LstmLanguageModel(LanguageModel):
     def select(self, state: Any, rows: Tensor) -> Any:
         return tuple(part[:, rows].contiguous() for part in state)
 
-    def _generate(
-        self,
-        prefixes: list[list[int]],
-        most_words: Sequence[int],
-        most: Sequence[int],
-        sampling: Sampling | None,
-        told: Callable[[int], object],
-    ) -> list[list[int]]:
-        made = lstm_generation.generate(self.network, prefixes, most=list(most), sampling=sampling)
-        told(len(prefixes))
+    def _generate(self, asked: Asked, told: Callable[[int], object]) -> list[list[int]]:
+        made = lstm_generation.generate(self.network, asked.prefixes, most=list(asked.most), sampling=asked.sampling)
+        told(len(asked.prefixes))
         return made
 
 
@@ -236,16 +231,14 @@ class TransformerLanguageModel(LanguageModel):
     def select(self, state: Any, rows: Tensor) -> Any:
         return self.model.select(state, rows)
 
-    def _generate(
-        self,
-        prefixes: list[list[int]],
-        most_words: Sequence[int],
-        most: Sequence[int],
-        sampling: Sampling | None,
-        told: Callable[[int], object],
-    ) -> list[list[int]]:
+    def _generate(self, asked: Asked, told: Callable[[int], object]) -> list[list[int]]:
         return self.model.generate(
-            prefixes, most=most, most_words=most_words, begins_word=self.begins_word, sampling=sampling, told=told
+            asked.prefixes,
+            most=asked.most,
+            most_words=asked.most_words,
+            begins_word=self.begins_word,
+            sampling=asked.sampling,
+            told=told,
         )
 
 

@@ -12,6 +12,7 @@ pytest.importorskip("transformers")
 
 from assets.tweets import bpe  # noqa: E402
 from assets.tweets.language_models import (  # noqa: E402
+    Asked,
     LanguageModel,
     LstmLanguageModel,
     TransformerLanguageModel,
@@ -149,7 +150,7 @@ def test_greedy_takes_the_likeliest_token_whatever_stands_beside_a_prompt(
     together = model.complete(prompts, [4] * len(prompts))
     assert together == [model.complete([prompt], [4])[0] for prompt in prompts]
     given = model.encode(prompts)
-    made = model._generate(given, [9] * len(given), [5] * len(given), None, lambda done: None)
+    made = model._generate(Asked(given, [9] * len(given), [5] * len(given), None), lambda done: None)
     no_text = model.model.never if isinstance(model, TransformerLanguageModel) else []
     for ids, more in zip(given, made, strict=True):
         for place, token in enumerate(more):
