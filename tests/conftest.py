@@ -9,8 +9,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from dagster._core.storage.defs_state.base import _current_storage
@@ -158,6 +159,27 @@ def _no_instance_left() -> Iterator[None]:
 def repo() -> Path:
     """The checkout."""
     return REPO
+
+
+@pytest.fixture(scope="session")
+def load_script(repo: Path) -> Callable[[str], ModuleType]:
+    """Load a script by its path in the checkout as a module."""
+
+    def load(path: str) -> ModuleType:
+        name = Path(path).stem
+        spec = importlib.util.spec_from_file_location(name, repo / path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)  # where dataclasses look themselves up
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def make_tweets(load_script: Callable[[str], ModuleType]) -> ModuleType:
+    return load_script("samples/tweets/make_tweets.py")
 
 
 @pytest.fixture(scope="session")

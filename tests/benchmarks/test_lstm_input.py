@@ -1,8 +1,7 @@
 """What is compared in benchmarks/lstm_input.py is comparable: every side learns from the same tokens in an epoch."""
 
-import importlib.util
 from collections import Counter
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
@@ -17,13 +16,8 @@ pytestmark = pytest.mark.train
 
 
 @pytest.fixture(scope="module")
-def script(repo: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("lstm_input", repo / "benchmarks/lstm_input.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(load_script: Callable[[str], ModuleType]) -> ModuleType:
+    return load_script("benchmarks/lstm_input.py")
 
 
 def test_every_side_is_taught_each_token_once_an_epoch(script: ModuleType) -> None:

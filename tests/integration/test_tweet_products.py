@@ -1,10 +1,10 @@
 """From a dropped file to answers: the sensors of sentiment and tweets, and the runs they ask for, in this process."""
 
 import csv
-import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import dagster as dg
@@ -85,14 +85,9 @@ def platform(tmp_path: Path, hub_cache: Path) -> Iterator[Platform]:
 
 
 @pytest.fixture
-def write(repo: Path) -> Any:
+def write(make_tweets: ModuleType) -> Any:
     """`write` of samples/tweets/make_tweets.py: path, form, number, seed."""
-    spec = importlib.util.spec_from_file_location("make_tweets", repo / "samples/tweets/make_tweets.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.write
+    return make_tweets.write
 
 
 def test_labelled_tweets_dropped_become_champions_and_judge_what_is_dropped_next(

@@ -1,7 +1,6 @@
 """The sample tweets are the same each time, and there is something to learn in them, but not everything."""
 
 import csv
-import importlib.util
 import itertools
 import math
 import subprocess
@@ -13,32 +12,22 @@ from types import ModuleType
 import pytest
 
 
-@pytest.fixture(scope="module")
-def made(repo: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_tweets", repo / "samples/tweets/make_tweets.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def make(repo: Path, *given: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(repo / "samples/tweets/make_tweets.py"), *map(str, given)]
     return subprocess.run(command, capture_output=True, text=True)
 
 
-def test_the_same_arguments_give_the_same_bytes(repo: Path, made: ModuleType, tmp_path: Path) -> None:
-    for form in made.FORMS:
+def test_the_same_arguments_give_the_same_bytes(repo: Path, make_tweets: ModuleType, tmp_path: Path) -> None:
+    for form in make_tweets.FORMS:
         done = make(repo, "--format", form, "--seed", 3, 200, tmp_path / form)
         assert (done.returncode, done.stdout.strip()) == (0, str(tmp_path / form))
-        again = made.write(tmp_path / "again" / form, form, 200, 3)
+        again = make_tweets.write(tmp_path / "again" / form, form, 200, 3)
         assert again.read_bytes() == (tmp_path / form).read_bytes()
-        assert made.write(tmp_path / "other", form, 200, 4).read_bytes() != again.read_bytes()
+        assert make_tweets.write(tmp_path / "other", form, 200, 4).read_bytes() != again.read_bytes()
 
 
-def test_the_official_form(made: ModuleType, tmp_path: Path) -> None:
-    path = made.write(tmp_path / "x.csv", "sentiment140", 500)
+def test_the_official_form(make_tweets: ModuleType, tmp_path: Path) -> None:
+    path = make_tweets.write(tmp_path / "x.csv", "sentiment140", 500)
     content = path.read_bytes()
     lines = content.split(b"\n")
     assert lines.pop() == b""
@@ -52,8 +41,8 @@ def test_the_official_form(made: ModuleType, tmp_path: Path) -> None:
         content.decode("utf-8")  # it has é as Latin-1
 
 
-def test_labels_are_even_and_few_texts_repeat(made: ModuleType) -> None:
-    tweets = made.tweets(5_000, 1, 0.2)
+def test_labels_are_even_and_few_texts_repeat(make_tweets: ModuleType) -> None:
+    tweets = make_tweets.tweets(5_000, 1, 0.2)
     shares = {label: count / 5_000 for label, count in Counter(tweet.label for tweet in tweets).items()}
     # Five standard deviations of a share of 0.2 or 0.4 in 5,000.
     assert shares == pytest.approx({"negative": 0.4, "positive": 0.4, "neutral": 0.2}, abs=0.035)
@@ -62,9 +51,9 @@ def test_labels_are_even_and_few_texts_repeat(made: ModuleType) -> None:
     assert all(len(tweet.text) <= 280 for tweet in tweets)
 
 
-def test_what_comes_before_tells_what_comes_next(made: ModuleType) -> None:
+def test_what_comes_before_tells_what_comes_next(make_tweets: ModuleType) -> None:
     """A bigram model, smoothed, needs less than half the bits of a unigram model: there is a grammar to learn."""
-    texts = [f"^ {tweet.text} $".split() for tweet in made.tweets(6_000, 1)]
+    texts = [f"^ {tweet.text} $".split() for tweet in make_tweets.tweets(6_000, 1)]
     train, test = texts[:5_000], texts[5_000:]
     words = Counter(word for text in train for word in text)
     pairs = Counter(pair for text in train for pair in itertools.pairwise(text))
@@ -78,8 +67,8 @@ def test_what_comes_before_tells_what_comes_next(made: ModuleType) -> None:
     assert joint < 0.5 * alone
 
 
-def test_topics_are_kept_and_names_come_back(made: ModuleType) -> None:
-    tweets = [tweet.text for tweet in made.tweets(3_000, 2) if "#" in tweet.text]
+def test_topics_are_kept_and_names_come_back(make_tweets: ModuleType) -> None:
+    tweets = [tweet.text for tweet in make_tweets.tweets(3_000, 2) if "#" in tweet.text]
     food = [text for text in tweets if "#foodie" in text]
     assert len(food) > 50
     assert not [text for text in food if " exam " in text.casefold() or "referee" in text.casefold()]
@@ -88,11 +77,13 @@ def test_topics_are_kept_and_names_come_back(made: ModuleType) -> None:
     assert all(text[1:].split()[0].rstrip("0123456789").capitalize() in text[1:] for text in named)
 
 
-def test_single_words_tell_most_but_not_all(made: ModuleType) -> None:
+def test_single_words_tell_most_but_not_all(make_tweets: ModuleType) -> None:
     """Naive Bayes over words is far better than guessing, and far from the 97 % that the wrong labels allow."""
-    tweets = made.tweets(6_000, 1)
+    tweets = make_tweets.tweets(6_000, 1)
     train, test = tweets[:5_000], tweets[5_000:]
-    counts = {label: Counter(w for t in train if t.label == label for w in t.text.split()) for label in made.LABELS[:2]}
+    counts = {
+        label: Counter(w for t in train if t.label == label for w in t.text.split()) for label in make_tweets.LABELS[:2]
+    }
     right = 0
     for tweet in test:
         odds = sum(

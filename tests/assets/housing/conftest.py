@@ -1,6 +1,5 @@
 """A small made-up table with splits, and the files of the sample generator."""
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -11,14 +10,8 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def make_housing(repo: Path) -> ModuleType:
-    """samples/housing/make_housing.py."""
-    spec = importlib.util.spec_from_file_location("make_housing", repo / "samples/housing/make_housing.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def make_housing(load_script: Callable[[str], ModuleType]) -> ModuleType:
+    return load_script("samples/housing/make_housing.py")
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """Made-up labelled tweets, tiny networks over a vocabulary of their words, and the product's assets in a folder."""
 
-import importlib.util
 import json
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,18 +40,6 @@ ASSETS = [
     sentiment_pooled_champion,
     sentiment_predictions,
 ]
-
-
-@pytest.fixture(scope="session")
-def make_tweets(repo: Path) -> ModuleType:
-    """samples/tweets/make_tweets.py."""
-    spec = importlib.util.spec_from_file_location("make_tweets", repo / "samples/tweets/make_tweets.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["make_tweets"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 class Desk:

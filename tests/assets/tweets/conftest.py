@@ -1,22 +1,10 @@
 """Made-up tweets, their tokens, and a small trained LSTM, for all tests of the product."""
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-
-
-@pytest.fixture(scope="session")
-def make_tweets(repo: Path) -> ModuleType:
-    """samples/tweets/make_tweets.py."""
-    spec = importlib.util.spec_from_file_location("make_tweets", repo / "samples/tweets/make_tweets.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="session")
