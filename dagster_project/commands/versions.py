@@ -102,7 +102,7 @@ def find(
     graph = defs.resolve_asset_graph()
     assets = {one.to_user_string(): one for one in graph.get_all_asset_keys()}
     if asset not in assets:
-        near = difflib.get_close_matches(asset, assets, n=5, cutoff=0.4) or sorted(assets)
+        near = difflib.get_close_matches(asset, assets, n=5) or sorted(assets)
         raise BadInput(f"There is no asset {asset!r}.", f"There are: {', '.join(near)}.")
     partitions = graph.get(assets[asset]).partitions_def
     if partitions is None:

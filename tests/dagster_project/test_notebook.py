@@ -129,7 +129,7 @@ def test_an_error_is_of_its_own_kind_and_a_line(shelf: Shelf) -> None:
         ("text", None, "text has partitions, and none was named. There are: a, b."),
         ("text", "aa", "text has no partition 'aa'. There are: a"),
         ("files", "a", "files has no partitions. Leave out the key."),
-        ("tekst", "a", "There is no asset 'tekst'. There are: text, files."),
+        ("tekst", "a", "There is no asset 'tekst'. There are: text."),
         ("outside", None, "was never materialized"),
     ],
 )
