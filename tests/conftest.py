@@ -143,6 +143,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an earlier test or a fixture of the whole session opened in this process is not this test's."""
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.setenv("SCRIPTORIUM_HOME", str(tmp_path / "home"))
 
 

@@ -43,6 +43,12 @@ class Works:
         self.settings, self.instance = settings, instance
         self.inbox, self.library = settings.homes.recordings_inbox, settings.homes.library / "recordings"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of a command in this home, rather than in the test's own."""
+        home = self.settings.homes
+        return {**os.environ, "SCRIPTORIUM_HOME": str(home.home), "DAGSTER_HOME": str(home.dagster)}
+
     def runs(self, stem: str) -> list[dg.DagsterRun]:
         """The runs of the recording whose file has this stem, oldest first."""
         found = [

@@ -68,6 +68,7 @@ def test_a_killed_run_of_a_backfill_is_retried_and_waited_for(works, killed: dic
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        env=works.environment,
     )
     try:
         run = works.wait("audio", before + 1, lambda run: run.status == dg.DagsterRunStatus.STARTED)

@@ -34,10 +34,9 @@ def _runs(works, preset: str) -> list[dg.DagsterRun]:
 
 
 def _backfill(works) -> subprocess.Popen[str]:
-    """`scriptorium backfill`, in the daemon's home rather than this test's."""
+    """`scriptorium backfill`."""
     command = [sys.executable, "-m", "dagster_project.cli", "backfill", "housing_train", "--missing", FINISHED, KILLED]
-    environment = {**os.environ, "SCRIPTORIUM_HOME": str(works.settings.homes.home)}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=works.environment)
 
 
 def _epochs(works) -> list[int]:
