@@ -59,8 +59,9 @@ def transformers(
     batch = BATCH * (8 if gpu else 1)
     fine_tuned = TransformerRecipe.model_validate({
         **common, "method": "fine_tuned", "train_tweets": min(given.steps * batch, len(of_split(corpus, 0))),
-        "rounds": max(1, given.steps // ROUND), "batch_size": batch, "learning_rate": 1e-4, "warm_up": 0.1,
-        "schedule": "linear", "gradient_clip": 1.0, "freeze": "none" if gpu else "embeddings",
+        "rounds": max(1, given.steps // ROUND), "batch_size": batch,
+        "learning_rate": 1e-4 if gpu else 3e-5, "warm_up": 0.1, "schedule": "linear",
+        "gradient_clip": 1.0, "freeze": "none" if gpu else "embeddings",
         "validation_tweets": 100, "time_limit_s": given.minutes * 60, "keep": "best",
     })  # fmt: skip
     made = {}
