@@ -1,6 +1,7 @@
 """Text as CommonMark shows it letter by letter.
 
-Belongs here: escaping. Does not belong here: any file of Markdown (`notes/markdown.py`, `speech/exports.py`). Pure.
+Belongs here: escaping, and lists of escaped lines. Does not belong here: any file of Markdown (`notes/markdown.py`,
+`speech/exports.py`). Pure.
 """
 
 from __future__ import annotations

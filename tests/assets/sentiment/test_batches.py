@@ -61,6 +61,7 @@ def test_batches_are_of_like_length() -> None:
     for expected in told:
         made = list(batches)
         tokens = sum(batch["ids"].numel() for batch in made)
+        # What was told beforehand is that of the batches that were then made: each epoch has its own.
         assert 1 - int(lengths.sum()) / tokens == pytest.approx(expected)
 
 
